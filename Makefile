@@ -1,0 +1,63 @@
+# Every target sets up by itself. Nothing here deletes runs.
+DATA   ?=
+PRESET ?= quick
+OUT    ?= outputs
+JOBS   ?=
+SEEDS  ?=
+PORT   ?= 5000
+PYTHON ?= python3
+
+VENV := .venv
+RUN  := $(VENV)/bin/python -m
+# Any file that exists is not remade: no half-made environment has this one.
+READY := $(VENV)/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup ablation report ui test test-slow lint format
+
+help:  ## This list
+	@echo "make ablation                               a first comparison on embedded data, minutes"
+	@echo "make ablation DATA=folder PRESET=ablation   the real thing, in the published layout"
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@echo
+	@echo "Variables: DATA a folder, empty for the embedded strings; PRESET ($(PRESET)) a name in"
+	@echo "experiments/configs or a .toml file; OUT ($(OUT)) all state; JOBS runs side by side;"
+	@echo "SEEDS a count (3) or a list (4,7); PORT ($(PORT)) of the UI; PYTHON ($(PYTHON))."
+
+setup: $(READY)  ## Make .venv and install what pyproject.toml names
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "error: Python 3.11 or later is needed; set PYTHON=python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+ablation: $(READY)  ## Train every arm of PRESET on DATA, then compare; finished runs are skipped
+	@$(RUN) experiments ablation --preset '$(PRESET)' --out '$(OUT)' \
+	  $(if $(DATA),--data '$(DATA)') $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
+
+report: $(READY)  ## Rebuild OUT/report from what MLflow holds
+	@$(RUN) experiments report --out '$(OUT)'
+
+ui: $(READY)  ## MLflow's own pages of OUT on 127.0.0.1
+	@test -f '$(OUT)/mlflow.db' \
+	  || { echo "error: $(OUT): no runs here; make some with: make ablation" >&2; exit 2; }
+	@MLFLOW_DISABLE_TELEMETRY=true $(RUN) mlflow ui --host 127.0.0.1 --port '$(PORT)' \
+	  --backend-store-uri 'sqlite:///$(abspath $(OUT))/mlflow.db'
+
+test: $(READY)  ## The fast tests, under five minutes
+	@$(RUN) pytest -m 'not slow'
+
+test-slow: $(READY)  ## The tests that train for minutes
+	@$(RUN) pytest -m slow
+
+lint: $(READY)  ## Formatting, lint and types
+	@$(RUN) ruff format --check .
+	@$(RUN) ruff check .
+	@$(RUN) mypy
+
+format: $(READY)  ## Put formatting and imports right
+	@$(RUN) ruff format .
+	@$(RUN) ruff check --fix .

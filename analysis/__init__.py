@@ -1,0 +1,1 @@
+"""From finished runs to a verdict. Nothing here needs torch."""

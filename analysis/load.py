@@ -1,0 +1,108 @@
+"""Finished runs out of MLflow, as flat tables: the only place of `analysis` that knows MLflow."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+
+import mlflow
+from mlflow.utils.file_utils import local_file_uri_to_path
+
+
+class NoRunsError(ValueError):
+    """There is no finished run to report on."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the finished runs of one store say.
+
+    runs: a row a run, indexed by run id: `tags.*`, `metrics.*`, and `config.*` for every setting.
+    predictions: a row a run and image: run_id, split (val, test or human), filename, truth,
+        reading, confidence, group (images with identical pixels share it), clean (no identical
+        image among those learnt from or selected on).
+    readers: a row a data set, reader and image: data_digest, reader, filename, reading.
+    unfinished: a row a run that does not count, with its status.
+    """
+
+    runs: pd.DataFrame
+    predictions: pd.DataFrame
+    readers: pd.DataFrame
+    unfinished: pd.DataFrame
+
+
+def load(out: Path) -> Results:
+    """Read the store below `out`. Raises NoRunsError."""
+    if not (out / "mlflow.db").is_file():
+        raise NoRunsError(f"{out}: no runs here")
+    mlflow.set_tracking_uri(f"sqlite:///{out.resolve() / 'mlflow.db'}")
+    found = mlflow.search_runs(
+        search_all_experiments=True, filter_string="tags.kind = 'run'", max_results=50_000
+    )
+    if not isinstance(found, pd.DataFrame) or found.empty:
+        raise NoRunsError(f"{out}: no runs here")
+    found["folder"] = found["artifact_uri"].map(_folder)
+    complete = found["folder"].map(lambda folder: (folder / "predictions.csv").is_file())
+    counts = (found["status"] == "FINISHED") & complete
+    runs, unfinished = found[counts].set_index("run_id"), found[~counts]
+    if runs.empty:
+        raise NoRunsError(f"{out}: {len(unfinished)} runs, none of them finished")
+    configs = [_flatten(json.loads((f / "config.json").read_text())) for f in runs["folder"]]
+    settings = pd.DataFrame(configs, index=runs.index).add_prefix("config.")
+    runs = pd.concat([runs, settings], axis=1).sort_values("start_time")
+    return Results(
+        runs=runs,
+        predictions=pd.concat(
+            [_predictions(str(run_id), folder) for run_id, folder in runs["folder"].items()],
+            ignore_index=True,
+        ),
+        readers=_readers(runs),
+        unfinished=unfinished[["run_id", "tags.mlflow.runName", "status"]],
+    )
+
+
+def _folder(uri: str) -> Path:
+    return Path(local_file_uri_to_path(uri))  # type: ignore[no-untyped-call]
+
+
+def _predictions(run_id: str, folder: Path) -> pd.DataFrame:
+    read = _table(folder / "predictions.csv")
+    about = _table(folder / "images.csv")
+    table = read.merge(about, on=["split", "filename"], how="left", validate="one_to_one")
+    return table.assign(
+        run_id=run_id,
+        confidence=table["confidence"].astype(float),
+        group=table["group"].astype(int),
+        clean=table["clean"] == "1",
+    )
+
+
+def _readers(runs: pd.DataFrame) -> pd.DataFrame:
+    """Of one run a data set: they are the same for all of its runs."""
+    tables = [pd.DataFrame(columns=["reader", "filename", "reading", "data_digest"])]
+    for digest, folder in runs.groupby("tags.data_digest")["folder"].first().items():
+        if (file := folder / "readers.csv").is_file():
+            tables.append(_table(file).assign(data_digest=str(digest)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _table(file: Path) -> pd.DataFrame:
+    """All text: '007' and '1.0' stay what they are, and an empty field is an empty text."""
+    return pd.read_csv(file, dtype=str, keep_default_na=False)
+
+
+def _flatten(nested: dict[str, object], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value if isinstance(value, str) else json.dumps(value)
+    return flat

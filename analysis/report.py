@@ -1,0 +1,208 @@
+"""The comparison as Markdown and CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from analysis import humans, tables
+from analysis.load import Results, load
+from analysis.stats import Interval
+from analysis.tables import Comparison, Section
+
+# What the published repository says of itself: accuracy, human agreement, and the lead of
+# cross-entropy + stop over CTC ("10%+"), as fractions.
+CLAIMED_ACCURACY, CLAIMED_AGREEMENT, CLAIMED_LEAD = 0.9466, 0.93, 0.10
+
+
+def write_report(out: Path, folder: Path) -> list[Path]:
+    """Write report.md and runs.csv of the store below `out`. Raises NoRunsError."""
+    results = load(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    report, runs = folder / "report.md", folder / "runs.csv"
+    _replace(report, markdown(results))
+    _replace(runs, results.runs.drop(columns="folder").to_csv())
+    return [report, runs]
+
+
+def markdown(results: Results) -> str:
+    """The whole report; a section a data set and split."""
+    lines = ["# Which head reads handwritten numbers better?", ""]
+    for section in tables.sections(results):
+        lines += _section(section, results)
+    if len(results.unfinished):
+        lines += ["## Runs that do not count", ""]
+        lines += [
+            f"- {row['tags.mlflow.runName']} ({row['run_id']}): {row['status']}"
+            for _, row in results.unfinished.iterrows()
+        ]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def _section(section: Section, results: Results) -> list[str]:
+    predictions = results.predictions[results.predictions["run_id"].isin(section.runs.index)]
+    pairs = tables.comparisons(section, predictions)
+    lines = [f"## {section.dataset}, {section.split} split", ""]
+    lines += [_answer(section, predictions), ""]
+    lines += _arms(section, predictions)
+    if pairs:
+        lines += [
+            "### The same arm but for the loss",
+            "",
+            "Difference in exact match on the leak-free test images, in points, with its 95% "
+            "interval (paired bootstrap over seeds and groups of identical images).",
+            "",
+            *_grid(
+                ["first", "second", "seeds", "images", "first - second", "95% interval", "shown?"],
+                [_comparison_row(pair) for pair in pairs],
+            ),
+        ]
+    lines += _people(section, results)
+    lines += _provenance(section)
+    return lines
+
+
+def _answer(section: Section, predictions: pd.DataFrame) -> str:
+    """One sentence: the best arm of each loss by validation, judged on test."""
+    best = tables.best_by_validation(section)
+    if len(best) < 2:
+        return "Only one loss has finished runs: there is nothing to compare yet."
+    sentences = []
+    for position, first in enumerate(best):
+        for second in best[position + 1 :]:
+            compared = tables.compare(section, predictions, first, second)
+            if compared is None:
+                sentences.append("The best arms have no seed in common: no paired comparison.")
+                continue
+            sentences.append(_sentence(compared))
+    return " ".join(sentences)
+
+
+def _sentence(compared: Comparison) -> str:
+    if compared.difference.estimate < 0:
+        compared = compared.turned()
+    d = compared.difference
+    first, second = f"**{compared.first}**", f"**{compared.second}**"
+    seeds = "1 seed" if compared.seeds == 1 else f"{compared.seeds} seeds"
+    basis = (
+        f"{100 * d.estimate:+.1f} points (95% interval {_points(d)}; {seeds}, {compared.images} "
+        "leak-free test images, both arms chosen by validation)"
+    )
+    if _shown(d):
+        text = f"{first} reads more cells right than {second}: {basis}."
+    else:
+        text = f"No difference is shown between {first} and {second}: {basis}."
+    if -CLAIMED_LEAD < d.low and d.high < CLAIMED_LEAD:
+        text += f" A lead of {100 * CLAIMED_LEAD:.0f} points either way is ruled out for these two."
+    return text
+
+
+def _arms(section: Section, predictions: pd.DataFrame) -> list[str]:
+    table = tables.arms(section)
+    test = predictions[predictions["split"] == "test"]
+    per_run = test.groupby("run_id")["clean"].agg(["size", "sum"]).iloc[0]
+    heads = ["arm", "seeds", "val", "test", "leak-free test", "CER", "train seconds"]
+    rows = []
+    for _, arm in table.iterrows():
+        clean = "test" if section.split == "clean" else "test_clean"
+        rows.append(
+            [
+                arm["label"],
+                str(arm["seeds"]),
+                _mean(arm, "val"),
+                _mean(arm, "test"),
+                _mean(arm, clean),
+                _mean(arm, "cer"),
+                f"{arm['seconds']:.0f}",
+            ]
+        )
+    return [
+        "### Arms",
+        "",
+        "Exact match in percent, every character counted; mean over seeds, and their standard "
+        f"deviation where there are several. Test: {per_run['size']} images, {per_run['sum']} of "
+        "them without an identical image in training. Epochs are chosen by `val`; the table is "
+        "ordered by it.",
+        "",
+        *_grid(heads, rows),
+    ]
+
+
+def _people(section: Section, results: Results) -> list[str]:
+    readers = results.readers[results.readers["data_digest"] == section.digest]
+    readings = humans.side_by_side(readers)
+    if readings.empty:
+        return ["### People", "", "This data set has no images that two people read.", ""]
+    agree = humans.agreement(readings)
+    columns = ["human1", "human2", "agreed", "either"]
+    rows = [
+        [name, *(f"{100 * scores[c]:.1f}" for c in columns), ""]
+        for name in sorted(set(readings.columns) - set(humans.PEOPLE))
+        for scores in [humans.against_people(readings.dropna(subset=[name]), name)]
+    ]
+    for _, arm in tables.arms(section).iterrows():
+        rows.append([arm["label"], *(_mean(arm, c) for c in [*columns, "agreed_clean"])])
+    return [
+        "### Beside the people",
+        "",
+        f"Two people read {len(readings)} images and agree on {100 * agree.estimate:.2f}% of them "
+        f"(95% interval {100 * agree.low:.1f} to {100 * agree.high:.1f}). Published: "
+        f"{100 * CLAIMED_AGREEMENT:.0f}% agreement and {100 * CLAIMED_ACCURACY:.2f}% accuracy of "
+        "cross-entropy + stop. Exact match with each person, where both agree, and with either. "
+        "`output1` and `output2` are the published model's own readings. The last column leaves "
+        "out agreed images that also stand among the training images.",
+        "",
+        *_grid(["reader", *columns, "agreed, leak-free"], rows),
+    ]
+
+
+def _provenance(section: Section) -> list[str]:
+    runs = section.runs
+    machines = ", ".join(sorted(set(runs["tags.machine"])))
+    versions = ", ".join(sorted(set(runs["tags.torch"])))
+    return [
+        f"Data digest `{section.digest}`; {len(runs)} runs (runs.csv); torch {versions}; "
+        f"{machines}.",
+        "",
+    ]
+
+
+def _comparison_row(pair: Comparison) -> list[str]:
+    d = pair.difference
+    return [
+        pair.first,
+        pair.second,
+        str(pair.seeds),
+        str(pair.images),
+        f"{100 * d.estimate:+.1f}",
+        _points(d),
+        "yes" if _shown(d) else "no",
+    ]
+
+
+def _shown(difference: Interval) -> bool:
+    return difference.low > 0 or difference.high < 0
+
+
+def _points(interval: Interval) -> str:
+    return f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
+
+
+def _mean(arm: pd.Series, name: str) -> str:
+    if pd.isna(arm[name]):
+        return ""
+    mean = f"{100 * arm[name]:.1f}"
+    return mean if pd.isna(arm[f"{name}_sd"]) else f"{mean} ± {100 * arm[f'{name}_sd']:.1f}"
+
+
+def _grid(heads: list[str], rows: list[list[str]]) -> list[str]:
+    rule = ["---"] + ["---:"] * (len(heads) - 1)
+    return [f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows)] + [""]
+
+
+def _replace(file: Path, text: str) -> None:
+    making = file.with_suffix(".making")
+    making.write_text(text, encoding="utf-8")
+    making.replace(file)

@@ -1,0 +1,1 @@
+"""How a run is made: configuration, data, training, tracking, and the grid over them."""

@@ -1,0 +1,156 @@
+"""The command line: python -m experiments COMMAND."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from experiments.errors import UserError
+
+# The commands import what they need when they run: --help and a wrong option answer at once.
+
+app = typer.Typer(
+    help="Which head should read handwritten numbers: CTC, or cross-entropy with a stop?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Data = Annotated[
+    Path | None,
+    typer.Option(help="A folder in the published layout; without it, the embedded strings."),
+]
+Out = Annotated[Path, typer.Option(help="Where all state is kept: MLflow, logs, the report.")]
+_OUT = Path("outputs")
+
+
+@app.command()
+def ablation(
+    preset: Annotated[
+        str, typer.Option(help="A preset by name (quick, ablation, ...) or a .toml file.")
+    ] = "quick",
+    data: Data = None,
+    out: Out = _OUT,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Runs side by side; by default one a CPU core.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="A count (3 is 0, 1, 2) or a list (4,7); else the preset's.")
+    ] = None,
+) -> None:
+    """Train every arm of a preset and compare them; finished runs are skipped, others resumed."""
+    from experiments.ablation import ablation as make
+    from experiments.config import load_preset, parse_seeds
+
+    chosen = load_preset(preset)
+    outcome, parent = make(
+        Path(preset).stem, chosen, data, out, parse_seeds(seeds) if seeds else None, jobs
+    )
+    print(f"{len(outcome.made)} made, {len(outcome.skipped)} finished before", end="")
+    print(f", {len(outcome.failed)} failed" if outcome.failed else "")
+    for name, log in outcome.failed.items():
+        print(f"failed: {name}, see {log}", file=sys.stderr)
+    written = _report(out)
+    for file in written:
+        parent.log_file(file)
+    parent.end("FAILED" if outcome.failed else "FINISHED")
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    config: Annotated[
+        str,
+        typer.Option(help="A preset's shared settings (name or .toml), or a run's config.json."),
+    ],
+    data: Data = None,
+    out: Out = _OUT,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value over the config, such as image.width=80."),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; by default torch's own choice.")
+    ] = None,
+    parent: Annotated[
+        str | None, typer.Option(help="The MLflow run to file this one under.")
+    ] = None,
+) -> None:
+    """Make one run, or go on with it. The last line is its MLflow id."""
+    from experiments.config import load_run, parse_override, run_config
+
+    settings = run_config(load_run(config), dict(map(parse_override, set_ or [])))
+    import torch
+
+    from experiments.run import data_folder, run
+
+    if threads:
+        torch.set_num_threads(threads)
+    print(run(settings, data_folder(data, out), out, parent))
+
+
+@app.command()
+def predict(
+    paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
+    run: Annotated[str, typer.Option(help="The MLflow id of a finished run.")],
+    output: Annotated[Path, typer.Option(help="The CSV to write: filename;value;confidence.")],
+    out: Out = _OUT,
+) -> None:
+    """Read your own images with a finished run."""
+    from experiments.predict import predict as read
+    from experiments.predict import write
+
+    if output.exists():
+        raise UserError(f"{output}: exists already; name another file")
+    readings = read(run, paths, out)
+    write(readings, output)
+    print(f"{len(readings)} readings in {output}")
+
+
+@app.command()
+def report(out: Out = _OUT) -> None:
+    """Write the comparison from what MLflow holds: report.md and runs.csv."""
+    _report(out)
+
+
+def _report(out: Path) -> list[Path]:
+    from analysis.load import NoRunsError
+    from analysis.report import write_report
+
+    try:
+        written = write_report(out, out / "report")
+    except NoRunsError as error:
+        raise UserError(f"{error}; make some with: make ablation") from error
+    for file in written:
+        print(file)
+    return written
+
+
+def _interrupted(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> NoReturn:
+    """Run the command line; 2 is the user's error, 130 an interrupted run."""
+    # A parent that stops its runs sends SIGTERM: stop as cleanly as for Ctrl-C.
+    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        app()
+    except UserError as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        sys.exit(2)
+    except SystemExit as ended:
+        if ended.code == 130:
+            sys.stderr.write("stopped; the same command goes on from the last finished epoch\n")
+        raise
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Optimisers with their learning-rate schedules, a step a batch."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR
+
+from experiments.config import AdamWOneCycle, SGDCyclic
+
+
+def build_optimizer(
+    model: nn.Module, config: SGDCyclic | AdamWOneCycle, total_steps: int
+) -> tuple[Optimizer, LRScheduler]:
+    """The optimiser and the schedule of a run of `total_steps` batches."""
+    if isinstance(config, AdamWOneCycle):
+        adamw = AdamW(model.parameters(), lr=config.max_lr, weight_decay=config.weight_decay)
+        return adamw, OneCycleLR(
+            adamw, config.max_lr, total_steps=total_steps, pct_start=config.warmup
+        )
+    sgd = SGD(
+        model.parameters(),
+        lr=config.base_lr,
+        momentum=config.max_momentum,
+        nesterov=True,
+        weight_decay=config.weight_decay,
+    )
+    # Half a cycle is rounded up, so that the last one ends with the run, at the lowest rate.
+    half = max(1, -(-total_steps // (2 * config.cycles)))
+    return sgd, CyclicLR(
+        sgd,
+        config.base_lr,
+        config.max_lr,
+        step_size_up=half,
+        mode=config.mode,
+        cycle_momentum=True,
+        base_momentum=config.base_momentum,
+        max_momentum=config.max_momentum,
+    )

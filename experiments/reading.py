@@ -1,0 +1,34 @@
+"""A model reads images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from losses import Objective, Reading
+from models import Reader
+
+BATCH = 256
+
+
+def to_input(pixels: Tensor, device: torch.device) -> Tensor:
+    """uint8 pixels (N, C, H, W) -> what models take: float32 in 0..1 on the device."""
+    return pixels.to(device).float() / 255
+
+
+def score(model: Reader, pixels: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Scores and length scores, batch by batch of BATCH images, in evaluation mode."""
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        for batch in torch.split(pixels, BATCH):
+            yield model(to_input(batch, device))
+    model.train(was_training)
+
+
+def read(model: Reader, objective: Objective, pixels: Tensor) -> list[Reading]:
+    """A reading of every image. pixels: (N, C, H, W) uint8."""
+    return [r for scores, _ in score(model, pixels) for r in objective.decode(scores.cpu())]

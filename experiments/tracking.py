@@ -1,0 +1,161 @@
+"""The MLflow writer: the only place of `experiments` that knows MLflow.
+
+All state lies below one folder `out`: the database `mlflow.db`, artifacts, checkpoints and logs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+# Before the import: nothing here reports to anybody, and a database is made without 60 log lines.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+logging.getLogger("alembic").setLevel(logging.WARNING)
+
+import mlflow  # noqa: E402
+from mlflow.data import sources  # noqa: E402
+from mlflow.data.meta_dataset import MetaDataset  # noqa: E402
+from mlflow.entities import Metric, Run  # noqa: E402
+from mlflow.tracking import MlflowClient  # noqa: E402
+from mlflow.utils.file_utils import local_file_uri_to_path  # noqa: E402
+
+EXPERIMENT = "head-to-head"
+PREDICTIONS = "predictions.csv"
+_BATCH = 900  # MLflow takes at most 1,000 metrics a call
+
+
+class Tracker:
+    """The store of one `out` folder."""
+
+    def __init__(self, out: Path) -> None:
+        """Open the store; make it first where there is none."""
+        out.mkdir(parents=True, exist_ok=True)
+        self.out = out.resolve()
+        self.uri = f"sqlite:///{self.out / 'mlflow.db'}"
+        with lock(self.out / "mlflow.lock"):
+            mlflow.set_tracking_uri(self.uri)
+            self._client = MlflowClient(self.uri)
+            experiment = self._client.get_experiment_by_name(EXPERIMENT)
+            if experiment is None:
+                # Write-ahead logging: a reader, such as the UI, never holds up a run.
+                with sqlite3.connect(self.out / "mlflow.db") as database:
+                    database.execute("PRAGMA journal_mode=WAL")
+                self.experiment_id = self._client.create_experiment(
+                    EXPERIMENT, artifact_location=(self.out / "artifacts").as_uri()
+                )
+            else:
+                self.experiment_id = experiment.experiment_id
+
+    def finished(self, run_hash: str) -> str | None:
+        """The id of the run with this hash that counts: finished, its predictions in place."""
+        for run in self._search(f"tags.run_hash = '{run_hash}' and status = 'FINISHED'"):
+            if (artifact_folder(run) / PREDICTIONS).is_file():
+                return str(run.info.run_id)
+        return None
+
+    def start_run(self, name: str, run_hash: str, tags: dict[str, str]) -> RunRecord:
+        """Begin a run, or go on with the one of this hash that did not finish."""
+        begun = self._search(f"tags.run_hash = '{run_hash}' and status != 'FINISHED'")
+        run = mlflow.start_run(
+            run_id=begun[0].info.run_id if begun else None,
+            experiment_id=None if begun else self.experiment_id,
+            run_name=None if begun else name,
+            tags=tags | {"run_hash": run_hash},
+            log_system_metrics=True,
+        )
+        return RunRecord(self._client, run)
+
+    def start_parent(self, name: str, key: str) -> RunRecord:
+        """Begin an ablation's parent run, or go on with the one that has this key."""
+        begun = self._search(f"tags.ablation = '{key}' and tags.kind = 'ablation'")
+        tags = {"kind": "ablation", "ablation": key}
+        run = mlflow.start_run(
+            run_id=begun[0].info.run_id if begun else None,
+            experiment_id=None if begun else self.experiment_id,
+            run_name=None if begun else name,
+            tags=tags,
+        )
+        return RunRecord(self._client, run)
+
+    def artifacts(self, run_id: str) -> Path | None:
+        """The folder of a run's artifacts; None where there is no such run."""
+        try:
+            return artifact_folder(self._client.get_run(run_id))
+        except mlflow.MlflowException:
+            return None
+
+    def _search(self, condition: str) -> list[Run]:
+        return list(self._client.search_runs([self.experiment_id], condition))
+
+
+class RunRecord:
+    """One MLflow run that is being written."""
+
+    def __init__(self, client: MlflowClient, run: Run) -> None:
+        self._client = client
+        self.run_id = str(run.info.run_id)
+        self.folder = artifact_folder(run)
+
+    def log_params(self, params: dict[str, Any]) -> None:
+        """Settings; the same ones again are no error."""
+        mlflow.log_params(params)
+
+    def set_tags(self, tags: dict[str, str]) -> None:
+        """Tags beside those of the start."""
+        mlflow.set_tags(tags)
+
+    def log_data(self, name: str, folder: Path, digest: str) -> None:
+        """Which data the run saw, by its digest."""
+        # MLflow makes this class when it is imported, so a type checker cannot see it.
+        source = sources.LocalArtifactDatasetSource(str(folder.resolve()))  # type: ignore[attr-defined]
+        data = MetaDataset(source, name=name, digest=digest)  # type: ignore[abstract]
+        mlflow.log_input(data, context="training")
+
+    def log_history(self, history: list[dict[str, float]], seconds: float) -> None:
+        """The metrics of each epoch, but for the epochs that MLflow already has."""
+        known = self._client.get_metric_history(self.run_id, "val.exact_match")
+        after = max((metric.step for metric in known), default=-1)
+        stamp = time.time_ns() // 1_000_000
+        metrics = [
+            Metric(key, value, stamp, epoch)
+            for epoch, values in enumerate(history)
+            if epoch > after
+            for key, value in values.items()
+        ]
+        for start in range(0, len(metrics), _BATCH):
+            self._client.log_batch(self.run_id, metrics[start : start + _BATCH])
+        mlflow.log_metric("train.seconds", seconds, step=len(history) - 1)
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        """Final metrics, at the epoch they belong to."""
+        mlflow.log_metrics(metrics, step=step)
+
+    def log_file(self, file: Path) -> None:
+        """Copy a file to the run's artifacts."""
+        mlflow.log_artifact(str(file))
+
+    def end(self, status: str = "FINISHED") -> None:
+        """Close the run as FINISHED, FAILED or KILLED."""
+        mlflow.end_run(status)
+
+
+def artifact_folder(run: Run) -> Path:
+    """Where a run's artifacts lie; the store is always on this machine's disk."""
+    return Path(local_file_uri_to_path(run.info.artifact_uri))  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def lock(file: Path) -> Iterator[None]:
+    """Hold the file's lock, waiting for it. The system frees it when its holder dies."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

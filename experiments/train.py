@@ -1,0 +1,232 @@
+"""One training loop for every arm."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+import models
+from analysis.metrics import exact_match
+from experiments import checkpoint
+from experiments.config import RunConfig
+from experiments.data.augment import AUGMENTATIONS, draw
+from experiments.data.cells import Images
+from experiments.data.splits import Split
+from experiments.errors import UserError
+from experiments.optim import build_optimizer
+from experiments.reading import BATCH, score, to_input
+from experiments.seeding import derive, generator
+from losses import CannotLearnError, Objective, Targets
+from models import Reader
+
+
+@dataclass
+class Progress:
+    """How far a run is: everything but the tensors. A checkpoint holds it as JSON.
+
+    history: the metrics of each finished epoch.
+    best: the epoch that is kept, counted from 0.
+    seconds: spent in finished epochs.
+    """
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: int = -1
+    seconds: float = 0.0
+
+    @property
+    def best_exact_match(self) -> float:
+        """On validation, of the epoch that is kept; -1 before the first."""
+        return self.history[self.best]["val.exact_match"] if self.best >= 0 else -1.0
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model with the weights of its best epoch, and how it got there."""
+
+    model: Reader
+    objective: Objective
+    progress: Progress
+
+
+def build(config: RunConfig) -> tuple[Reader, Objective]:
+    """An untrained model and its objective. The trunk's weights depend on the seed alone."""
+    objective = config.objective()
+    outputs = models.Outputs(objective.num_classes, objective.length_classes, config.max_length)
+    torch.manual_seed(derive(config.seed, "weights"))
+    try:
+        model = models.build(
+            config.backbone,
+            config.width_stride,
+            config.decoder,
+            outputs,
+            hidden=config.hidden,
+            pretrained=config.pretrained,
+        )
+    except models.BackboneError as error:
+        raise UserError(str(error)) from error
+    return model, objective
+
+
+def check_labels(config: RunConfig, objective: Objective, model: Reader, images: Images) -> None:
+    """Refuse, by name, a label that the arm can never emit."""
+    size = config.image
+    steps = models.count_steps(model, (size.channels, size.height, size.width))
+    for row in images.rows:
+        if row.label is not None:
+            try:
+                objective.check(row.label, steps)
+            except CannotLearnError as error:
+                raise UserError(f"{row.filename}: {error}") from error
+
+
+def fit(
+    config: RunConfig,
+    images: Images,
+    split: Split,
+    checkpoint_file: Path,
+    on_batch: Callable[[int, int, int], None],
+    on_epoch: Callable[[int, Progress], None],
+) -> Fitted:
+    """Train to the end, from the checkpoint where there is one.
+
+    on_batch: called with the epoch, the batches done and the batches of an epoch.
+    on_epoch: called with the number of each newly finished epoch, before its checkpoint is written.
+    """
+    model, objective = build(config)
+    check_labels(config, objective, model, images)
+    fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
+    model.to(memory_format=torch.channels_last)
+    batches = _batches(config, len(split.train))
+    optimizer, schedule = build_optimizer(model, config.optimizer, batches * config.epochs)
+    wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
+    state = _State(model, optimizer, schedule)
+    state.restore(checkpoint_file)
+    progress = state.progress
+
+    pixels, texts = _part(images, split.train)
+    targets = objective.encode(texts)
+    augment = AUGMENTATIONS[config.augmentation]
+
+    def train_epoch(epoch: int) -> dict[str, float]:
+        # Dropout draws from the global stream: set it anew, so that an epoch needs no past.
+        torch.manual_seed(derive(config.seed, "dropout", epoch))
+        order = torch.randperm(len(pixels), generator=generator(config.seed, "order", epoch))
+        draws = draw(len(pixels), generator(config.seed, "augmentation", epoch))
+        sums: dict[str, float] = {}
+        wrapped.train()
+        for number in range(batches):
+            at = order[number * config.batch_size : (number + 1) * config.batch_size]
+            batch = Targets(targets.classes[at], targets.lengths[at])
+            inputs = augment(to_input(pixels[at], fabric.device), draws[at], config.affine)
+            scores, lengths = wrapped(inputs, batch.classes.to(fabric.device))
+            parts = objective.loss(scores, batch, lengths)
+            wrapped_optimizer.zero_grad()
+            fabric.backward(parts["total"])
+            fabric.clip_gradients(wrapped, wrapped_optimizer, max_norm=config.clip_norm)
+            wrapped_optimizer.step()
+            schedule.step()
+            for name, value in parts.items():
+                key = "train.loss" if name == "total" else f"train.loss.{name}"
+                sums[key] = sums.get(key, 0.0) + value.item() / batches
+            on_batch(epoch, number + 1, batches)
+        return sums
+
+    for epoch in range(len(progress.history), config.epochs):
+        if config.patience and progress.best >= 0 and epoch - progress.best > config.patience:
+            break
+        started = time.monotonic()
+        trained = train_epoch(epoch)
+        validated = _validate(model, objective, *_part(images, split.val))
+        rate = {"learning_rate": optimizer.param_groups[0]["lr"]}
+        state.add(trained | validated | rate, time.monotonic() - started)
+        on_epoch(epoch, progress)
+        state.save(checkpoint_file)
+    model.load_state_dict(state.best_weights)
+    return Fitted(model, objective, progress)
+
+
+@dataclass
+class _State:
+    """All that changes in training; what a checkpoint holds."""
+
+    model: Reader
+    optimizer: Optimizer
+    schedule: LRScheduler
+    progress: Progress = field(default_factory=Progress)
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, metrics: dict[str, float], seconds: float) -> None:
+        """Take note of an epoch, and of its weights if none was better on validation."""
+        progress = self.progress
+        if metrics["val.exact_match"] > progress.best_exact_match:
+            progress.best = len(progress.history)
+            self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
+        progress.history.append(metrics)
+        progress.seconds += seconds
+
+    def save(self, file: Path) -> None:
+        tensors, groups = checkpoint.optimizer_tensors(self.optimizer)
+        # What is no number in a schedule is made anew with it.
+        schedule = {
+            key: value
+            for key, value in self.schedule.state_dict().items()
+            if isinstance(value, bool | int | float | list)
+        }
+        checkpoint.save(
+            file,
+            {f"model.{k}": v for k, v in self.model.state_dict().items()}
+            | {f"best.{k}": v for k, v in self.best_weights.items()}
+            | {f"optimizer.{k}": v for k, v in tensors.items()},
+            {"groups": groups, "schedule": schedule, "progress": asdict(self.progress)},
+        )
+
+    def restore(self, file: Path) -> None:
+        """Go back to where the file was written; stay at the start where there is none."""
+        if (saved := checkpoint.load(file)) is None:
+            return
+        tensors, state = saved
+        self.model.load_state_dict(checkpoint.under("model.", tensors))
+        self.best_weights = checkpoint.under("best.", tensors)
+        checkpoint.restore_optimizer(
+            self.optimizer, checkpoint.under("optimizer.", tensors), state["groups"]
+        )
+        self.schedule.load_state_dict(state["schedule"])
+        for key, value in state["progress"].items():
+            setattr(self.progress, key, value)
+
+
+def _part(images: Images, at: tuple[int, ...]) -> tuple[Tensor, list[str]]:
+    """The pixels and labels of a part."""
+    return images.pixels[list(at)], [images.rows[i].label or "" for i in at]
+
+
+def _batches(config: RunConfig, images: int) -> int:
+    """Whole batches of an epoch; the rest waits for the next epoch's order."""
+    if images < config.batch_size:
+        raise UserError(
+            f"the training part has {images} images and a batch {config.batch_size}: "
+            "add images or set batch_size"
+        )
+    return images // config.batch_size
+
+
+def _validate(
+    model: Reader, objective: Objective, pixels: Tensor, texts: list[str]
+) -> dict[str, float]:
+    targets = objective.encode(texts)
+    readings, total = [], 0.0
+    for number, (scores, lengths) in enumerate(score(model, pixels)):
+        at = slice(number * BATCH, number * BATCH + len(scores))
+        batch = Targets(targets.classes[at], targets.lengths[at])
+        total += objective.loss(scores, batch, lengths)["total"].item() * len(scores)
+        readings += objective.decode(scores.cpu())
+    exact = exact_match(texts, [reading.text for reading in readings])
+    return {"val.loss": total / len(texts), "val.exact_match": exact}

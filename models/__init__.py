@@ -1,0 +1,73 @@
+"""Models: images (N, C, H, W) in 0..1 -> scores (N, steps, classes), and length scores or None.
+
+A model knows its classes only as a number: what they mean belongs to the loss.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from models.backbones import BackboneError, backbone_names, build_trunk
+from models.columns import ColumnReader
+from models.latent_lstm import LatentLSTMReader
+from models.reader import Outputs, Reader
+from models.slots import SlotReader
+
+__all__ = [
+    "DECODERS",
+    "BackboneError",
+    "Outputs",
+    "Reader",
+    "backbone_names",
+    "build",
+    "count_parameters",
+    "count_steps",
+    "default_decoder",
+]
+
+# The first decoder of a layout is its default.
+DECODERS: dict[str, type[Reader]] = {
+    "columns": ColumnReader,
+    "slots": SlotReader,
+    "latent_lstm": LatentLSTMReader,
+}
+
+
+def default_decoder(layout: str) -> str:
+    """The name of the layout's first decoder."""
+    return next(name for name, reader in DECODERS.items() if reader.layout == layout)
+
+
+def build(
+    backbone: str,
+    width_stride: int,
+    decoder: str,
+    outputs: Outputs,
+    *,
+    hidden: int | None = None,
+    pretrained: Literal["none", "imagenet"] = "none",
+) -> Reader:
+    """A reader: the backbone's trunk under the decoder. Raises BackboneError.
+
+    width_stride: how many pixels of the image's width one column of features stands for.
+    hidden: the decoder's width; None for its default.
+    """
+    trunk = build_trunk(backbone, width_stride, pretrained)
+    reader = DECODERS[decoder]
+    return reader(trunk, outputs, hidden or reader.default_hidden)
+
+
+def count_steps(model: Reader, image_shape: tuple[int, int, int]) -> int:
+    """How many steps the model's scores have for images of this shape (C, H, W)."""
+    was_training = model.training
+    with torch.no_grad():
+        scores, _ = model.eval()(torch.zeros((1, *image_shape)))
+    model.train(was_training)
+    return int(scores.shape[1])
+
+
+def count_parameters(model: Reader) -> int:
+    """How many numbers training can change."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
