@@ -94,7 +94,7 @@ def _sentence(compared: Comparison) -> str:
         text = f"{first} reads more cells right than {second}: {basis}."
     else:
         text = f"No difference is shown between {first} and {second}: {basis}."
-    if -CLAIMED_LEAD < d.low and d.high < CLAIMED_LEAD:
+    if d.low > -CLAIMED_LEAD and d.high < CLAIMED_LEAD:
         text += f" A lead of {100 * CLAIMED_LEAD:.0f} points either way is ruled out for these two."
     return text
 

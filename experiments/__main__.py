@@ -53,8 +53,8 @@ def ablation(
     )
     print(f"{len(outcome.made)} made, {len(outcome.skipped)} finished before", end="")
     print(f", {len(outcome.failed)} failed" if outcome.failed else "")
-    for name, log in outcome.failed.items():
-        print(f"failed: {name}, see {log}", file=sys.stderr)
+    for job in outcome.failed:
+        print(f"failed: {job.name}: {job.last_line()}; see {job.log}", file=sys.stderr)
     written = _report(out)
     for file in written:
         parent.log_file(file)
@@ -138,8 +138,10 @@ def _interrupted(*_: object) -> NoReturn:
 
 def main() -> NoReturn:
     """Run the command line; 2 is the user's error, 130 an interrupted run."""
-    # A parent that stops its runs sends SIGTERM: stop as cleanly as for Ctrl-C.
-    signal.signal(signal.SIGTERM, _interrupted)
+    # A parent that stops its runs sends SIGTERM, a closed terminal SIGHUP: stop as for Ctrl-C.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupted)
     try:
         app()
     except UserError as error:

@@ -39,6 +39,11 @@ class Job:
         """For people, with the begin of the hash, as arms may share the rest."""
         return f"{run_name(self.config)} {self.run_hash[:6]}"
 
+    @property
+    def ok(self) -> bool:
+        """It has ended, and well."""
+        return self.process is not None and self.process.returncode == 0
+
     def last_line(self) -> str:
         """What the run said last."""
         try:
@@ -49,11 +54,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an ablation went; the runs by their names."""
+    """How an ablation went."""
 
-    skipped: list[str]
-    made: list[str]
-    failed: dict[str, Path]
+    skipped: list[Job]
+    made: list[Job]
+    failed: list[Job]
 
 
 def ablation(
@@ -80,19 +85,16 @@ def ablation(
         run_hash = config.run_hash(images.digest)
         all_jobs.append(Job(config, run_hash, out / "logs" / f"{run_hash}.log"))
     waiting = [job for job in all_jobs if tracker.finished(job.run_hash) is None]
-    skipped = [job.name for job in all_jobs if job not in waiting]
+    skipped = [job for job in all_jobs if job not in waiting]
     jobs = jobs or (1 if torch.cuda.is_available() else os.cpu_count() or 1)
 
     key = hashlib.sha256(f"{preset_name}/{images.digest}".encode()).hexdigest()[:16]
     parent = tracker.start_parent(f"{preset_name} on {images.name}", key)
     parent.set_tags({"preset": preset_name, "dataset": images.name, "data_digest": images.digest})
-    made, failed = [], {}
+    made, failed = list[Job](), list[Job]()
     try:
         for job in _work_off(waiting, folder, out, parent.run_id, jobs):
-            if job.process is not None and job.process.returncode == 0:
-                made.append(job.name)
-            else:
-                failed[job.name] = job.log
+            (made if job.ok else failed).append(job)
     except BaseException as error:
         parent.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
@@ -144,9 +146,7 @@ def _work_off(
             ]:
                 active.remove(job)
                 bar.advance(task)
-                ok = job.process is not None and job.process.returncode == 0
-                mark = "done  " if ok else "FAILED"
-                console.print(f"{mark} {job.name}", highlight=False)
+                console.print("done  " if job.ok else "FAILED", job.name, highlight=False)
                 yield job
             live.update(view())
 
@@ -164,7 +164,10 @@ def _start(
         *("--threads", str(threads), "--parent", parent_id),
     ]
     with job.log.open("wb") as log:
-        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        # A session of its own: Ctrl-C reaches this process alone, which then stops each run once.
+        return subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
 
 
 @contextmanager

@@ -115,6 +115,8 @@ class RunConfig(_Frozen):
         if not isinstance(given, dict):
             return given
         filled = dict(given)
+        if isinstance(filled.get("optimizer"), dict):
+            filled["optimizer"] = {"name": "adamw_onecycle"} | filled["optimizer"]
         objective = losses.OBJECTIVES.get(str(filled.get("loss", "ctc")))
         if objective is not None:
             filled["loss_options"] = objective.option_defaults() | dict(

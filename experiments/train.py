@@ -174,11 +174,11 @@ class _State:
 
     def save(self, file: Path) -> None:
         tensors, groups = checkpoint.optimizer_tensors(self.optimizer)
-        # What is no number in a schedule is made anew with it.
+        # A function in a schedule's state is made anew with the schedule.
         schedule = {
             key: value
             for key, value in self.schedule.state_dict().items()
-            if isinstance(value, bool | int | float | list)
+            if isinstance(value, bool | int | float | str | list | None)
         }
         checkpoint.save(
             file,

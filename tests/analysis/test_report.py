@@ -1,0 +1,530 @@
+"""The report on six test images and five that people read, every number worked out by hand."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import product
+
+import pandas as pd
+import pytest
+
+from analysis import tables
+from analysis.load import NoRunsError, Results, load
+from analysis.report import markdown
+
+# The test images: truth, group of identical pixels, and whether training has no identical image.
+# t3 is a copy of t2; t6 also stands in the training list.
+TEST = {
+    "t1": ("12", 0, True),
+    "t2": ("7", 1, True),
+    "t3": ("7", 1, True),
+    "t4": ("3.5", 3, True),
+    "t5": ("100", 4, True),
+    "t6": ("44", 5, False),
+}
+RIGHT = [truth for truth, _, _ in TEST.values()]
+
+# What the runs read. Exact match on the 6 test images, on the 5 leak-free ones (t6 left out), and
+# edits over the 2 + 1 + 1 + 3 + 3 + 2 = 12 characters of the test part:
+#              t1    t2   t3   t4     t5     t6     test   leak-free   CER
+CTC_0 = ["12", "7", "7", "3.5", "10", "44"]  #      5/6    4/5         1/12
+CTC_1 = ["12", "7", "7", "35", "10", "44"]  #       4/6    3/5         2/12
+CE_0 = ["12", "1", "1", "35", "100", "44"]  #       3/6    2/5         3/12
+CE_1 = ["12", "1", "1", "3.5", "100", "4"]  #       3/6    3/5         3/12
+
+# The images that people read; h5 only human1, so it counts nowhere. h1 also stands in training.
+#        human1  human2  alike   output1   ctc 0  ctc 1  ce 0   ce 1
+# h1     1       1       yes     1         1      1      1      7
+# h2     22      22      yes     2         22     22     2      22
+# h3     3.3     3.3     yes     3.3       3.3    33     3.3    3.3
+# h4     4       9       no      9         4      9      7      4
+# h5     5       -       -       5
+# as human1                      2/4       4/4    2/4    2/4    3/4
+# as human2                      3/4       3/4    3/4    2/4    2/4
+# where they agree (h1 to h3)    2/3       3/3    2/3    2/3    2/3
+# as either                      3/4       4/4    3/4    2/4    3/4
+# agreed and leak-free (h2, h3)            2/2    1/2    1/2    2/2
+PEOPLE = {
+    "human1": {"h1": "1", "h2": "22", "h3": "3.3", "h4": "4", "h5": "5"},
+    "human2": {"h1": "1", "h2": "22", "h3": "3.3", "h4": "9"},
+    "output1": {"h1": "1", "h2": "2", "h3": "3.3", "h4": "9", "h5": "5"},
+}
+
+CTC = {"loss": "ctc", "decoder": "columns", "hidden": "96", "loss_options.allow_infeasible": "no"}
+CE = {"loss": "ce_stop", "decoder": "slots", "hidden": "128", "loss_options.length_weight": "1.0"}
+CTC_LABEL, CE_LABEL = "ctc columns small_cnn none", "ce_stop slots small_cnn none"
+
+
+def run(settings, seed, read, *, digest="d1", split="published", images=TEST, **metrics):
+    """One finished run: its row of `runs` and its rows of `predictions`."""
+    run_id = "-".join([*settings.values(), str(seed), digest, split])
+    common = {"backbone": "small_cnn", "augmentation": "none", "epochs": "20", "seed": str(seed)}
+    row = {
+        "run_id": run_id,
+        "tags.dataset": "cells",
+        "tags.data_digest": digest,
+        "tags.split": split,
+        "tags.machine": "abacus, 1 threads",
+        "tags.torch": "9.9",
+        "folder": "nowhere",
+        **{f"config.{key}": value for key, value in (common | settings).items()},
+        **{
+            f"metrics.{name.replace('__', '.')}": float(value)
+            for name, value in metrics.items()
+            if value is not None
+        },
+    }
+    predictions = [
+        {
+            "run_id": run_id,
+            "split": "test",
+            "filename": filename,
+            "truth": truth,
+            "reading": reading,
+            "confidence": 0.9,
+            "group": group,
+            "clean": clean,
+        }
+        for (filename, (truth, group, clean)), reading in zip(images.items(), read, strict=True)
+    ]
+    # A validation image under a test image's name: only the test part is to be judged.
+    example = ("run_id", run_id), ("filename", "t1"), ("truth", "12"), ("group", 0)
+    unread = {"split": "val", "reading": "wrong", "confidence": 0.9, "clean": False}
+    return row, [*predictions, dict(example) | unread]
+
+
+def results(runs, people=PEOPLE, unfinished=()):
+    rows, predictions = zip(*runs, strict=True)
+    digests = sorted({row["tags.data_digest"] for row in rows})
+    readers = [
+        {"data_digest": digest, "reader": reader, "filename": filename, "reading": reading}
+        for digest in digests
+        for reader, by_name in people.items()
+        for filename, reading in by_name.items()
+    ]
+    return Results(
+        runs=pd.DataFrame(rows).set_index("run_id"),
+        predictions=pd.DataFrame([p for some in predictions for p in some]),
+        readers=pd.DataFrame(readers, columns=["data_digest", "reader", "filename", "reading"]),
+        unfinished=pd.DataFrame(unfinished, columns=["run_id", "tags.mlflow.runName", "status"]),
+    )
+
+
+def scores(val, test, clean, cer, seconds):
+    """The metrics of a run by the names that it logs."""
+    return {
+        "val__exact_match": val,
+        "test__exact_match": test,
+        "test_clean__exact_match": clean,
+        "test__cer": cer,
+        "train__seconds": seconds,
+    }
+
+
+def beside_people(human1, human2, agreed, either, agreed_clean):
+    shares = locals()
+    return {f"{name}__exact_match": share for name, share in shares.items()}
+
+
+def four_runs():
+    """Two losses by two seeds: the tables above as the runs log them."""
+    ctc_0 = scores(1, 5 / 6, 4 / 5, 1 / 12, 100) | beside_people(1, 3 / 4, 1, 1, 1)
+    ctc_1 = scores(1 / 2, 4 / 6, 3 / 5, 2 / 12, 110)
+    ctc_1 |= beside_people(2 / 4, 3 / 4, 2 / 3, 3 / 4, 1 / 2)
+    ce_0 = scores(1 / 2, 3 / 6, 2 / 5, 3 / 12, 80)
+    ce_0 |= beside_people(2 / 4, 2 / 4, 2 / 3, 2 / 4, 1 / 2)
+    ce_1 = scores(1 / 2, 3 / 6, 3 / 5, 3 / 12, 90) | beside_people(3 / 4, 2 / 4, 2 / 3, 3 / 4, 1)
+    return [
+        run(CE, 0, CE_0, **ce_0),
+        run(CTC, 0, CTC_0, **ctc_0),
+        run(CE, 1, CE_1, **ce_1),
+        run(CTC, 1, CTC_1, **ctc_1),
+    ]
+
+
+def rows_of(report, first_head):
+    """The body of the table whose first head this is, a list of cells a row."""
+    lines = report.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith(f"| {first_head} |"))
+    body = []
+    for line in lines[at + 2 :]:
+        if not line.startswith("|"):
+            break
+        body.append([cell.strip() for cell in line.strip("|").split("|")])
+    return body
+
+
+# --- the golden report
+
+
+def test_arms_by_hand():
+    # The best on validation first. Means and standard deviations (n - 1) of two values a and b
+    # are (a + b) / 2 and |a - b| / sqrt(2):
+    #   ctc  val 1, 1/2 -> 75.0 and 35.4; test 5/6, 4/6 -> 75.0 and 11.8;
+    #        leak-free 4/5, 3/5 -> 70.0 and 14.1; CER 1/12, 2/12 -> 12.5 and 5.9; 105 s
+    #   ce   val 1/2, 1/2; test 3/6, 3/6; leak-free 2/5, 3/5 -> 50.0 and 14.1; CER 3/12 twice; 85 s
+    report = markdown(results(four_runs()))
+    assert (
+        "| arm | seeds | val | test | leak-free test | CER | train seconds |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+        f"| {CTC_LABEL} | 2 | 75.0 ± 35.4 | 75.0 ± 11.8 | 70.0 ± 14.1 | 12.5 ± 5.9 | 105 |\n"
+        f"| {CE_LABEL} | 2 | 50.0 ± 0.0 | 50.0 ± 0.0 | 50.0 ± 14.1 | 25.0 ± 0.0 | 85 |\n"
+    ) in report
+    assert "Test: 6 images, 5 of them without an identical image in training." in report
+
+
+def test_the_metrics_above_are_those_of_the_readings():
+    # Guards the hand-made table itself: what the runs log belongs to what they read.
+    for row, predictions in four_runs():
+        test = [p for p in predictions if p["split"] == "test"]
+        hits = [p["truth"] == p["reading"] for p in test]
+        clean = [hit for hit, p in zip(hits, test, strict=True) if p["clean"]]
+        assert row["metrics.test.exact_match"] == pytest.approx(sum(hits) / 6)
+        assert row["metrics.test_clean.exact_match"] == pytest.approx(sum(clean) / 5)
+
+
+def every_resample(groups):
+    """The values of the hierarchical bootstrap and their exact probabilities, in order.
+
+    groups: for each its number of images and, for each of two seeds, its sum of gains.
+    """
+    weights: dict[Fraction, int] = {}
+    for drawn in product(groups, repeat=len(groups)):
+        for seeds in product(range(2), repeat=2):
+            gain = Fraction(sum(sums[seed] for _, sums in drawn for seed in seeds), 2)
+            value = gain / sum(size for size, _ in drawn)
+            weights[value] = weights.get(value, 0) + 1
+    total = sum(weights.values())
+    return [(value, Fraction(weights[value], total)) for value in sorted(weights)]
+
+
+def test_the_paired_difference_by_hand():
+    # ce - ctc on the leak-free images:
+    #             t1   t2   t3   t4   t5
+    #   seed 0    0    -1   -1   -1   +1     -2/5
+    #   seed 1    0    -1   -1   +1   +1      0
+    # Over both: -2/10, or -20.0 points. t2 and t3 are one group. With 4 groups and 2 seeds there
+    # are 4^4 x 2^2 resamples, few enough to write them all down: 1.9% of them are -1 and 4.2% are
+    # at most -6/7; 1.9% are +1 and 6.9% at least +3/4. So the 95% interval is -6/7 to +3/4.
+    resamples = every_resample([(1, (0, 0)), (2, (-2, -2)), (1, (-1, 1)), (1, (1, 1))])
+    values = [value for value, _ in resamples]
+    assert values[:2] == [-1, Fraction(-6, 7)]
+    assert values[-2:] == [Fraction(3, 4), 1]
+    chances = [float(chance) for _, chance in resamples]
+    assert [round(chances[0], 3), round(sum(chances[:2]), 3)] == [0.019, 0.042]
+    assert [round(chances[-1], 3), round(sum(chances[-2:]), 3)] == [0.019, 0.069]
+    report = markdown(results(four_runs()))
+    assert (
+        "| first | second | seeds | images | first - second | 95% interval | shown? |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+        f"| {CE_LABEL} | {CTC_LABEL} | 2 | 5 | -20.0 | -85.7 to +75.0 | no |\n\n"
+    ) in report
+    # The sentence names the better one first, which turns the interval.
+    assert (
+        f"\nNo difference is shown between **{CTC_LABEL}** and **{CE_LABEL}**: +20.0 points (95% "
+        "interval -75.0 to +85.7; 2 seeds, 5 leak-free test images, both arms chosen by "
+        "validation).\n"
+    ) in report
+
+
+def test_the_people_by_hand():
+    # They agree on h1, h2 and h3 of four: 75%. Wilson with z^2 = 3.8415 and n = 4:
+    #   centre (0.75 + 3.8415 / 8) / (1 + 3.8415 / 4) = 1.23018 / 1.96036 = 0.6275
+    #   half   1.95996 sqrt(0.1875 / 4 + 3.8415 / 64) / 1.96036 = 0.3269
+    report = markdown(results(four_runs()))
+    assert (
+        "Two people read 4 images and agree on 75.00% of them (95% interval 30.1 to 95.4)."
+    ) in report
+    # ctc  human1 4/4, 2/4; human2 3/4, 3/4; agreed 3/3, 2/3; either 4/4, 3/4; leak-free 2/2, 1/2
+    # ce   human1 2/4, 3/4; human2 2/4, 2/4; agreed 2/3, 2/3; either 2/4, 3/4; leak-free 1/2, 2/2
+    assert (
+        "| reader | human1 | human2 | agreed | either | agreed, leak-free |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: |\n"
+        "| output1 | 50.0 | 75.0 | 66.7 | 75.0 |  |\n"
+        f"| {CTC_LABEL} | 75.0 ± 35.4 | 75.0 ± 0.0 | 83.3 ± 23.6 | 87.5 ± 17.7 | 75.0 ± 35.4 |\n"
+        f"| {CE_LABEL} | 62.5 ± 17.7 | 50.0 ± 0.0 | 66.7 ± 0.0 | 62.5 ± 17.7 | 75.0 ± 35.4 |\n"
+    ) in report
+
+
+def test_where_it_comes_from():
+    report = markdown(results(four_runs()))
+    assert "Data digest `d1`; 4 runs (runs.csv); torch 9.9; abacus, 1 threads." in report
+    assert report.count("\n## ") == 1
+    assert "\n## cells, published split\n" in report
+    assert "Runs that do not count" not in report
+
+
+def test_the_same_runs_in_any_order_give_the_same_report():
+    runs = four_runs()
+    assert markdown(results(runs[::-1])) == markdown(results(runs))
+
+
+# --- verdicts
+
+
+def two_runs(first, second, **changes):
+    """One seed of each loss with these readings, their other numbers without interest."""
+    numbers = scores(1 / 2, 1 / 2, 1 / 2, 1 / 2, 1)
+    return [run(CTC, 0, first, **numbers, **changes), run(CE, 0, second, **numbers, **changes)]
+
+
+def test_a_difference_on_every_image_is_shown():
+    # Any resample of any images gives 100 points.
+    report = markdown(results(two_runs(RIGHT, ["-"] * 6)))
+    assert rows_of(report, "first") == [
+        [CE_LABEL, CTC_LABEL, "1", "5", "-100.0", "-100.0 to -100.0", "yes"]
+    ]
+    assert (
+        f"**{CTC_LABEL}** reads more cells right than **{CE_LABEL}**: +100.0 points (95% interval "
+        "+100.0 to +100.0; 1 seed, 5 leak-free test images,"
+    ) in report
+    assert "ruled out" not in report
+
+
+def test_readings_that_are_the_same_rule_a_large_lead_out():
+    report = markdown(results(two_runs(CTC_0, CTC_0)))
+    assert rows_of(report, "first")[0][-1] == "no"
+    assert "A lead of 10 points either way is ruled out for these two." in report
+
+
+def test_what_is_read_on_leaked_images_decides_nothing():
+    on_leaked = [*RIGHT[:5], "-"]
+    report = markdown(results(two_runs(RIGHT, on_leaked)))
+    assert rows_of(report, "first")[0][2:4] == ["1", "5"]
+    assert float(rows_of(report, "first")[0][4]) == 0
+
+
+def test_only_seeds_that_both_arms_have_are_paired():
+    numbers = scores(1 / 2, 1 / 2, 1 / 2, 1 / 2, 1)
+    runs = [
+        run(CTC, 0, RIGHT, **numbers),
+        run(CTC, 1, ["-"] * 6, **numbers),
+        run(CE, 1, RIGHT, **numbers),
+        run(CE, 2, ["-"] * 6, **numbers),
+    ]
+    row = rows_of(markdown(results(runs)), "first")[0]
+    assert (row[2], row[4]) == ("1", "+100.0")  # seed 1 alone: ce_stop right, ctc wrong
+
+
+def test_arms_without_a_seed_in_common_are_not_paired():
+    numbers = scores(1 / 2, 1 / 2, 1 / 2, 1 / 2, 1)
+    report = markdown(results([run(CTC, 0, RIGHT, **numbers), run(CE, 1, RIGHT, **numbers)]))
+    assert "no seed in common" in report
+    assert "| first |" not in report
+
+
+# --- what is not there
+
+
+def test_one_seed_has_no_standard_deviation():
+    report = markdown(results(four_runs()[:2]))
+    assert "±" not in report.replace("± standard", "")
+    assert rows_of(report, "arm") == [
+        [CTC_LABEL, "1", "100.0", "83.3", "80.0", "8.3", "100"],
+        [CE_LABEL, "1", "50.0", "50.0", "40.0", "25.0", "80"],
+    ]
+
+
+@pytest.mark.parametrize("people", [{}, {"human1": {"h1": "1"}}, {"output1": {"h1": "1"}}])
+def test_without_two_people_the_report_says_so(people):
+    report = markdown(results(four_runs(), people=people))
+    assert "This data set has no images that two people read." in report
+    assert "Beside the people" not in report
+    assert len(rows_of(report, "arm")) == 2
+
+
+def test_a_person_who_read_an_empty_cell_as_empty_counts():
+    people = {"human1": {"h1": "", "h2": "3"}, "human2": {"h1": "", "h2": "8"}}
+    report = markdown(results(four_runs(), people=people))
+    assert "Two people read 2 images and agree on 50.00%" in report
+
+
+@pytest.mark.xfail(strict=True, raises=ZeroDivisionError, reason="a share of no images")
+def test_a_reader_of_none_of_the_peoples_images_is_no_obstacle():
+    people = PEOPLE | {"output1": {"h9": "1"}}
+    assert "Two people read 4 images" in markdown(results(four_runs(), people=people))
+
+
+@pytest.mark.xfail(strict=True, raises=LookupError, reason="a table without rows has no columns")
+@pytest.mark.parametrize("split", ["published", "clean"])
+def test_a_test_part_without_any_leak_free_image_is_no_obstacle(split):
+    # All of it stands in training too: `clean` has no test image left, `published` none to pair.
+    leaked = {name: (*about[:2], False) for name, about in TEST.items() if split == "published"}
+    test = 1 / 2 if leaked else None
+    numbers = scores(1 / 2, test, None, test, 1)
+    read = RIGHT[: len(leaked)]
+    runs = [run(s, 0, read, split=split, images=leaked, **numbers) for s in (CTC, CE)]
+    report = markdown(results(runs))
+    shown = "50.0" if leaked else ""
+    assert [row[2:5] for row in rows_of(report, "arm")] == [["50.0", shown, ""]] * 2
+    assert "| first |" not in report
+
+
+@pytest.mark.xfail(strict=True, reason="an interval that ends at 0 is turned to -0.0")
+def test_zero_has_no_sign_of_its_own():
+    # ce_stop misreads one image more: the turned interval of its loss begins at nothing.
+    report = markdown(results(two_runs(RIGHT, [*RIGHT[:4], "-", RIGHT[5]])))
+    assert "No difference is shown" in report
+    assert "-0.0" not in report
+
+
+def test_one_loss_alone_is_not_compared():
+    report = markdown(results([r for r in four_runs() if r[0]["config.loss"] == "ctc"]))
+    assert "Only one loss has finished runs: there is nothing to compare yet." in report
+    assert "| first |" not in report
+    assert [row[0] for row in rows_of(report, "arm")] == [CTC_LABEL]
+
+
+def test_unfinished_runs_are_listed():
+    unfinished = [("abc", "ctc-columns-7", "KILLED"), ("def", "ce_stop-slots-7", "FAILED")]
+    report = markdown(results(four_runs(), unfinished=unfinished))
+    assert report.endswith(
+        "## Runs that do not count\n\n- ctc-columns-7 (abc): KILLED\n"
+        "- ce_stop-slots-7 (def): FAILED\n"
+    )
+
+
+def test_a_folder_without_a_store_has_no_runs(tmp_path):
+    with pytest.raises(NoRunsError, match=f"{tmp_path}: no runs here"):
+        load(tmp_path)
+    assert not list(tmp_path.iterdir())  # looking makes no store
+
+
+# --- what must not be mixed
+
+
+def test_two_data_sets_under_one_name_are_two_sections():
+    both = two_runs(RIGHT, ["-"] * 6) + two_runs(["-"] * 6, RIGHT, digest="d2")
+    sections = markdown(results(both)).split("\n## ")[1:]
+    assert len(sections) == 2
+    for section, digest, difference in zip(
+        sections, ("d1", "d2"), ("-100.0", "+100.0"), strict=True
+    ):
+        assert f"Data digest `{digest}`; 2 runs" in section
+        assert [row[1] for row in rows_of(section, "arm")] == ["1", "1"]
+        assert [row[4] for row in rows_of(section, "first")] == [difference]
+
+
+def test_the_two_splits_are_two_sections():
+    only_clean = {name: about for name, about in TEST.items() if about[2]}
+    numbers = scores(1, 3 / 5, None, 1 / 12, 1)
+    runs = four_runs() + [
+        run(settings, 0, RIGHT[:5], split="clean", images=only_clean, **numbers)
+        for settings in (CTC, CE)
+    ]
+    published, clean = markdown(results(runs)).split("\n## ")[1:]
+    assert published.startswith("cells, published split\n")
+    assert clean.startswith("cells, clean split\n")
+    assert "Test: 5 images, 5 of them" in clean
+    # All of the clean test part is leak-free, so the two columns are one.
+    assert {tuple(row[2:5]) for row in rows_of(clean, "arm")} == {("100.0", "60.0", "60.0")}
+    assert len(rows_of(published, "arm")) == 2
+
+
+def test_arms_that_differ_in_another_setting_are_kept_apart_and_named_by_it():
+    numbers = scores(1 / 2, 1 / 2, 1 / 2, 1 / 2, 1)
+    best = scores(1, 1, 1, 0, 1)
+    runs = [
+        run(CTC, 0, RIGHT, **numbers),
+        run(CTC | {"epochs": "40"}, 0, RIGHT, **best),
+        run(CE, 0, ["-"] * 6, **numbers),
+    ]
+    report = markdown(results(runs))
+    arms = [row[0] for row in rows_of(report, "arm")]
+    # ce_stop was trained in one way only, and needs no more than its name.
+    assert sorted(arms) == sorted([f"{CTC_LABEL} epochs=20", f"{CTC_LABEL} epochs=40", CE_LABEL])
+    assert [row[1] for row in rows_of(report, "arm")] == ["1", "1", "1"]
+    # Only the two that differ in the loss alone are a pair...
+    assert [row[:2] for row in rows_of(report, "first")] == [[CE_LABEL, f"{CTC_LABEL} epochs=20"]]
+    # ... while the answer is about the best arm of each loss by validation.
+    assert f"**{CTC_LABEL} epochs=40** reads more" in report
+
+
+def test_two_decoders_of_one_loss_are_two_arms_each_compared_with_the_other_loss():
+    numbers = scores(1 / 2, 1 / 2, 1 / 2, 1 / 2, 1)
+    latent = CE | {"decoder": "latent_lstm", "hidden": "512"}
+    runs = [run(settings, 0, RIGHT, **numbers) for settings in (CTC, CE, latent)]
+    pairs = [row[:2] for row in rows_of(markdown(results(runs)), "first")]
+    # Never ce_stop with ce_stop: they do not differ in the loss.
+    assert sorted(pairs) == [
+        ["ce_stop latent_lstm small_cnn none", CTC_LABEL],
+        [CE_LABEL, CTC_LABEL],
+    ]
+
+
+def test_an_arm_and_seed_made_twice_counts_once():
+    (once, predictions), other = two_runs(RIGHT, RIGHT)
+    again = {**once, "run_id": "again", "metrics.test.exact_match": 1.0}
+    repeated = again, [{**p, "run_id": "again"} for p in predictions]
+    report = markdown(results([(once, predictions), other, repeated]))
+    rows = {row[0]: row for row in rows_of(report, "arm")}
+    assert rows[CTC_LABEL][1] == "1"
+    assert rows[CTC_LABEL][3] == "100.0"  # the later one
+
+
+def test_runs_of_one_arm_judged_on_different_images_raise():
+    numbers = scores(1 / 2, 1 / 2, 1 / 2, 1 / 2, 1)
+    fewer = {name: about for name, about in TEST.items() if name != "t4"}
+    runs = [
+        run(CTC, 0, RIGHT, **numbers),
+        run(CE, 0, RIGHT, **numbers),
+        run(CTC, 1, RIGHT, **numbers),
+        run(CE, 1, [t for t, _, _ in fewer.values()], images=fewer, **numbers),
+    ]
+    with pytest.raises(ValueError, match="judged on different images"):
+        markdown(results(runs))
+
+
+@pytest.mark.xfail(strict=True, reason="only the runs of one arm are checked with each other")
+def test_arms_judged_on_different_images_raise():
+    # As many images, but not the same: paired image by image this would compare t5 with t9.
+    numbers = scores(1 / 2, 1 / 2, 1 / 2, 1 / 2, 1)
+    others = {("t9" if name == "t5" else name): about for name, about in TEST.items()}
+    runs = [run(CTC, 0, RIGHT, **numbers), run(CE, 0, RIGHT, images=others, **numbers)]
+    with pytest.raises(ValueError, match="judged on different images"):
+        markdown(results(runs))
+
+
+@pytest.mark.xfail(strict=True, raises=TypeError, reason="a setting that only one of them has")
+def test_arms_of_different_optimizers_are_kept_apart_and_named_by_them():
+    numbers = scores(1 / 2, 1 / 2, 1 / 2, 1 / 2, 1)
+    cyclic = {"optimizer.name": "sgd_cyclic", "optimizer.base_lr": "0.001"}
+    one_cycle = {"optimizer.name": "adamw_onecycle", "optimizer.warmup": "0.25"}
+    runs = [
+        run(settings | optimizer, 0, RIGHT, **numbers)
+        for settings in (CTC, CE)
+        for optimizer in (cyclic, one_cycle)
+    ]
+    report = markdown(results(runs))
+    arms = [row[0] for row in rows_of(report, "arm")]
+    assert len(set(arms)) == 4
+    assert sum("sgd_cyclic" in arm for arm in arms) == 2
+    assert sum("adamw_onecycle" in arm for arm in arms) == 2
+    assert len(rows_of(report, "first")) == 2
+
+
+# --- the tables by themselves
+
+
+def test_a_comparison_turned_twice_is_itself():
+    built = results(four_runs())
+    (section,) = tables.sections(built)
+    (pair,) = tables.comparisons(section, built.predictions)
+    assert pair.turned().turned() == pair
+    assert (pair.turned().first, pair.turned().second) == (pair.second, pair.first)
+    assert pair.turned().difference.low == -pair.difference.high
+
+
+def test_the_best_arm_of_each_loss_is_chosen_by_validation_not_by_test():
+    better_on_val, better_on_test = scores(0.9, 0.1, 0.1, 0.5, 1), scores(0.8, 1, 1, 0, 1)
+    runs = [
+        run(CTC, 0, RIGHT, **better_on_val),
+        run(CTC | {"epochs": "40"}, 0, RIGHT, **better_on_test),
+        run(CE, 0, RIGHT, **better_on_test),
+    ]
+    (section,) = tables.sections(results(runs))
+    labels = section.runs.set_index("arm")["label"]
+    assert [labels[arm] for arm in tables.best_by_validation(section)] == [
+        CE_LABEL,
+        f"{CTC_LABEL} epochs=20",
+    ]

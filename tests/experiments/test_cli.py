@@ -1,0 +1,207 @@
+"""The command line as its user meets it: one line and exit code 2 for what they can put right."""
+
+import json
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from experiments.__main__ import main
+from experiments.config import run_config
+from experiments.data.strings import ensure_strings
+from experiments.tracking import Tracker
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    """Run a command line in this process; returns the exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["experiments", *map(str, arguments)])
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    counts = {"train": 64, "val": 16, "dev": 16}
+    return ensure_strings(tmp_path_factory.mktemp("strings"), counts=counts)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A preset of two runs that take seconds."""
+    file = tmp_path_factory.mktemp("presets") / "tiny.toml"
+    file.write_text(
+        "[run]\nepochs = 1\nwidth_stride = 8\nhidden = 16\n"
+        '[[grid]]\nloss = ["ctc", "ce_stop"]\nimage = [{height = 32, width = 80}]\n'
+    )
+    return file
+
+
+def one_line(result, *names):
+    code, _, err = result
+    assert code == 2
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    for name in names:
+        assert str(name) in err
+
+
+def damaged(data, tmp_path):
+    return shutil.copytree(data, tmp_path / "data")
+
+
+def test_missing_folder(cli, tmp_path):
+    gone = tmp_path / "gone"
+    one_line(cli("train", "--config", "smoke", "--data", gone, "--out", tmp_path), gone, "--data")
+
+
+def test_empty_list(cli, data, tmp_path):
+    copy = damaged(data, tmp_path)
+    (copy / "crnn_labels/dev.txt").write_text("\n")
+    one_line(cli("ablation", "--preset", "smoke", "--data", copy, "--out", tmp_path), "dev.txt")
+
+
+def test_label_outside_the_charset(cli, data, tmp_path):
+    copy = damaged(data, tmp_path)
+    values = copy / "cell_images/training_set_values.txt"
+    lines = values.read_text().splitlines()
+    lines[3] = "3.jpg;12x"
+    values.write_text("\n".join(lines))
+    result = cli("train", "--config", "smoke", "--data", copy, "--out", tmp_path)
+    one_line(result, "row 4", "3.jpg", "'12x'", "charset")
+
+
+def test_truncated_image(cli, data, tmp_path):
+    copy = damaged(data, tmp_path)
+    image = copy / "cell_images/training_set/5.jpg"
+    image.write_bytes(image.read_bytes()[:300])
+    one_line(cli("train", "--config", "smoke", "--data", copy, "--out", tmp_path), image, "replace")
+
+
+def test_listed_but_absent(cli, data, tmp_path):
+    copy = damaged(data, tmp_path)
+    (copy / "cell_images/training_set/7.jpg").unlink()
+    result = cli("ablation", "--preset", "smoke", "--data", copy, "--out", tmp_path)
+    one_line(result, "7.jpg", "absent")
+
+
+def test_unknown_key(cli, data, tmp_path):
+    command = ("train", "--config", "smoke", "--data", data, "--out", tmp_path)
+    one_line(cli(*command, "--set", "epoch=3"), "epoch", "did you mean 'epochs'")
+    one_line(cli(*command, "--set", "image.widht=3"), "image.widht", "image.width")
+
+
+def test_labels_that_ctc_cannot_emit(cli, data, tmp_path):
+    command = ("train", "--config", "smoke", "--data", data, "--out", tmp_path)
+    result = cli(*command, "--set", "image.width=16", "--set", "width_stride=8")
+    one_line(result, ".jpg", "CTC needs", "2", "width_stride")
+
+
+def test_unknown_preset(cli, tmp_path):
+    one_line(cli("ablation", "--preset", "quikc", "--out", tmp_path), "quikc", "quick")
+
+
+def test_report_of_nothing(cli, tmp_path):
+    one_line(cli("report", "--out", tmp_path), "make ablation")
+
+
+def test_a_wrong_option_is_exit_code_2(cli):
+    assert cli("train", "--no-such-option")[0] == 2
+
+
+def test_help_tells_every_command(cli):
+    code, out, _ = cli("--help")
+    assert code == 0
+    for command in ("ablation", "train", "predict", "report"):
+        assert command in out
+
+
+def test_from_ablation_to_prediction(cli, data, tiny, tmp_path):
+    out = tmp_path / "out"
+    before = sorted((p, p.stat().st_mtime_ns) for p in data.rglob("*"))
+    command = ("ablation", "--preset", tiny, "--data", data, "--out", out, "--jobs", 2)
+    code, said, _ = cli(*command)
+    assert (code, "2 made, 0 finished before" in said) == (0, True)
+    assert (out / "report/report.md").is_file()
+
+    # What other programs rely on: names of tags, metrics and artifacts, and the parent.
+    runs = pd.read_csv(out / "report/runs.csv", dtype=str).set_index("tags.loss")
+    assert set(runs.index) == {"ctc", "ce_stop"}
+    parent = runs["tags.mlflow.parentRunId"].unique()
+    assert len(parent) == 1
+    tracker = Tracker(out)
+    record = tracker._client.get_run(parent[0])
+    assert (record.data.tags["kind"], record.info.status) == ("ablation", "FINISHED")
+    for _, run in runs.iterrows():
+        for tag in ("backbone", "augmentation", "seed", "dataset", "split", "run_hash"):
+            assert run[f"tags.{tag}"]
+        for metric in ("val.exact_match", "test.exact_match", "test_clean.exact_match", "test.cer"):
+            assert float(run[f"metrics.{metric}"]) >= 0
+        assert float(run["metrics.train.seconds"]) > 0
+        folder = tracker.artifacts(run["run_id"])
+        assert folder is not None
+        config = run_config(json.loads((folder / "config.json").read_text()), {})
+        assert config.run_hash(run["tags.data_digest"]) == run["tags.run_hash"]
+        assert (folder / "weights.safetensors").is_file()
+        read = pd.read_csv(folder / "predictions.csv", dtype=str, keep_default_na=False)
+        assert list(read.columns) == ["split", "filename", "truth", "reading", "confidence"]
+        test = read[read["split"] == "test"]
+        assert len(test) == 16
+        right = (test["truth"] == test["reading"]).mean()
+        assert right == pytest.approx(float(run["metrics.test.exact_match"]))
+
+    # Again: everything is there. Another seed: one more of each.
+    code, said, _ = cli(*command)
+    assert (code, "0 made, 2 finished before" in said) == (0, True)
+    code, said, _ = cli(*command, "--seeds", "1,")
+    assert (code, "2 made, 0 finished before" in said) == (0, True)
+
+    # The predictions of the run's own test images are those that were logged.
+    run_id = runs.loc["ctc", "run_id"]
+    output = tmp_path / "read.csv"
+    images = data / "cell_images/training_set"
+    assert cli("predict", "--run", run_id, images, "--output", output, "--out", out)[0] == 0
+    table = pd.read_csv(output, sep=";", dtype=str, keep_default_na=False).set_index("filename")
+    assert list(table.columns) == ["value", "confidence"]
+    assert len(table) == 96
+    folder = tracker.artifacts(run_id)
+    assert folder is not None
+    logged = pd.read_csv(folder / "predictions.csv", dtype=str, keep_default_na=False)
+    for _, row in logged[logged["split"] == "test"].iterrows():
+        assert table.loc[row["filename"], "value"] == row["reading"]
+        sure = float(table.loc[row["filename"], "confidence"])
+        assert sure == pytest.approx(float(row["confidence"]), abs=1e-3)
+
+    # Nothing of the user's is overwritten.
+    one_line(cli("predict", "--run", run_id, images, "--output", output, "--out", out), output)
+    one_line(cli("predict", "--run", "nope", images, "--output", tmp_path / "x", "--out", out))
+    assert sorted((p, p.stat().st_mtime_ns) for p in data.rglob("*")) == before
+
+
+def test_a_failed_run_is_reported_and_the_rest_goes_on(cli, data, tmp_path, monkeypatch):
+    # A rate at which the loss is no number after a few steps, beside one that is well.
+    preset = tmp_path / "broken.toml"
+    preset.write_text(
+        "[run]\nepochs = 2\nimage = {width = 80}\nwidth_stride = 8\nhidden = 16\nbatch_size = 8\n"
+        '[[grid]]\nloss = ["ctc"]\n"optimizer.max_lr" = [1e30, 0.001]\n'
+    )
+    out = tmp_path / "out"
+    code, said, err = cli("ablation", "--preset", preset, "--data", data, "--out", out, "--jobs", 1)
+    assert code == 1
+    assert "1 made, 0 finished before, 1 failed" in said
+    log = err.split("see ")[1].strip()
+    assert "non-finite" in Path(log).read_text()
+    assert "FAILED" in (out / "report/report.md").read_text()

@@ -1,0 +1,330 @@
+"""Trunks against the untouched torchvision models, decoders against a few lines of numpy."""
+
+import urllib.error
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+import models
+from models import BackboneError, Outputs
+from models.backbones import build_trunk
+from models.latent_lstm import LatentLSTMReader
+from models.slots import SlotReader
+
+# The width stride that each has as published; the height stride is never changed.
+OWN_WIDTH_STRIDE = {"small_cnn": 8, "resnet18": 32, "resnet50": 32, "mobilenet_v3_small": 32}
+OWN_HEIGHT_STRIDE = {"small_cnn": 16, "resnet18": 32, "resnet50": 32, "mobilenet_v3_small": 32}
+TORCHVISION = [name for name in OWN_WIDTH_STRIDE if name != "small_cnn"]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "stride"),
+    [(b, s) for b, own in OWN_WIDTH_STRIDE.items() for s in (2, 4, 8, 16) if s <= own],
+)
+def test_columns_are_image_width_over_width_stride(backbone, stride):
+    trunk = build_trunk(backbone, stride, "none").eval()
+    for height, width in ((32, 64), (64, 96)):
+        with torch.no_grad():
+            features = trunk(torch.zeros(2, 1, height, width))
+        rows = height // OWN_HEIGHT_STRIDE[backbone]
+        assert features.shape == (2, trunk.channels, rows, width // stride)
+
+
+def test_published_geometry_has_seven_columns():
+    trunk = build_trunk("resnet50", 32, "none").eval()
+    with torch.no_grad():
+        assert trunk(torch.zeros(1, 3, 224, 224)).shape == (1, 2048, 7, 7)
+
+
+def stem_of(name):
+    """The untouched torchvision model and its last layer before pooling and classifier."""
+    torch.manual_seed(1)
+    model = torchvision.models.get_model(name, weights=None)
+    return model, model.features if name.startswith("mobilenet") else model.layer4
+
+
+@pytest.mark.parametrize("backbone", TORCHVISION)
+@pytest.mark.parametrize("stride", [2, 16])
+def test_parameters_have_the_shapes_of_the_untouched_model(backbone, stride):
+    model, _ = stem_of(backbone)
+    untouched = [
+        tensor.shape
+        for name, tensor in model.state_dict().items()
+        if not name.startswith(("fc.", "classifier."))
+    ]
+    changed = build_trunk(backbone, stride, "none").state_dict()
+    assert [tensor.shape for tensor in changed.values()] == untouched
+
+
+@pytest.mark.parametrize("backbone", TORCHVISION)
+def test_at_its_own_stride_a_trunk_computes_what_the_untouched_model_does(backbone):
+    model, last = stem_of(backbone)
+    torch.manual_seed(1)  # the same weights
+    trunk = build_trunk(backbone, 32, "none").double().eval()
+    images = torch.rand(2, 3, 64, 96, dtype=torch.float64)
+    normalise = torchvision.transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    seen = []
+    last.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    with torch.no_grad():
+        model.double().eval()(normalise(images))
+        features = trunk(images)
+    assert features.std() > 0
+    torch.testing.assert_close(features, seen[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", ["small_cnn", "mobilenet_v3_small"])
+def test_a_grey_image_is_read_as_its_rgb_copy(backbone):
+    trunk = build_trunk(backbone, 4, "none").eval()
+    grey = torch.rand(2, 1, 32, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(trunk(grey), trunk(grey.repeat(1, 3, 1, 1)))
+
+
+@pytest.mark.parametrize("stride", [2, 4, 8])
+def test_a_shift_by_the_width_stride_is_a_shift_by_one_column(stride):
+    torch.manual_seed(0)
+    trunk = build_trunk("small_cnn", stride, "none").eval()
+    # A mark on even ground, far enough from the sides for their padding not to be seen.
+    image = torch.full((1, 1, 32, 256), 0.5)
+    image[..., 8:24, 120:136] = torch.rand(16, 16)
+    with torch.no_grad():
+        here, there = trunk(image), trunk(image.roll(stride, dims=-1))
+    inner = slice(64 // stride, -64 // stride)
+    moved, expected = there[..., inner], here.roll(1, dims=-1)[..., inner]
+    assert expected.std(dim=-1).max() > 1e-3
+    torch.testing.assert_close(moved, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("backbone", ["small_cnn", "mobilenet_v3_small"])
+def test_building_leaves_batch_statistics_and_training_mode_alone(backbone):
+    trunk = build_trunk(backbone, 4, "none")
+    norms = [m for m in trunk.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert norms
+    assert all(module.training for module in trunk.modules())
+    for norm in norms:
+        assert norm.num_batches_tracked == 0
+        assert norm.running_mean.abs().max() == 0
+
+
+def test_every_backbone_name_is_either_ours_or_torchvisions():
+    names = models.backbone_names()
+    assert len(names) == len(set(names))
+    assert set(OWN_WIDTH_STRIDE) <= set(names)
+    for name in set(names) - {"small_cnn"}:
+        assert callable(torchvision.models.get_model_builder(name))
+
+
+@pytest.mark.parametrize("name", ["resnet19", "", "resnet18 ", "fasterrcnn_resnet50_fpn"])
+def test_an_unknown_backbone_is_refused_by_name(name):
+    with pytest.raises(BackboneError, match=f"no backbone '{name}'"):
+        models.build(name, 4, "columns", Outputs(13))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "stride"),
+    [
+        ("small_cnn", 16),
+        ("small_cnn", 3),
+        ("small_cnn", 0),
+        ("resnet18", 64),
+        ("resnet18", 6),
+        ("mobilenet_v3_small", 5),
+    ],
+)
+def test_an_impossible_stride_is_refused(backbone, stride):
+    with pytest.raises(BackboneError, match=f"width stride of {stride} cannot be had"):
+        models.build(backbone, stride, "columns", Outputs(13))
+
+
+def test_weights_out_of_reach_are_an_error_that_says_what_to_set(monkeypatch):
+    asked = []
+
+    def unreachable(name, weights=None):
+        asked.append((name, weights))
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr(torchvision.models, "get_model", unreachable)
+    with pytest.raises(BackboneError, match=r"resnet18 .*no route to host.* pretrained=none") as e:
+        models.build("resnet18", 4, "columns", Outputs(13), pretrained="imagenet")
+    assert f"{torch.hub.get_dir()}/checkpoints" in str(e.value)
+    assert asked == [("resnet18", "DEFAULT")]
+
+
+def test_small_cnn_has_no_pretrained_weights():
+    with pytest.raises(BackboneError, match="pretrained=none"):
+        models.build("small_cnn", 4, "columns", Outputs(13), pretrained="imagenet")
+
+
+def test_without_pretraining_no_weights_are_asked_for(monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise AssertionError("a download was tried")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
+    monkeypatch.setattr(torchvision.models._api.WeightsEnum, "get_state_dict", refuse)
+    build_trunk("mobilenet_v3_small", 8, "none")
+    with pytest.raises(AssertionError, match="download"):  # the trap does catch one
+        build_trunk("mobilenet_v3_small", 8, "imagenet")
+
+
+class Given(nn.Module):
+    """Stands where a trunk or an encoder would and returns what it is given."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, features):
+        return features
+
+
+def numbers(module, name):
+    return dict(module.named_parameters())[name].detach().numpy()
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+@pytest.fixture
+def lstm_reader():
+    """A tiny double precision reader whose trunk passes features (N, 3, 2, 4) through."""
+    torch.manual_seed(6)
+    reader = LatentLSTMReader(Given(3), Outputs(5, 6, 6), hidden=4).double().eval()
+    with torch.no_grad():
+        for name, parameter in reader.named_parameters():
+            # Large enough for the reading to change from step to step and image to image.
+            parameter.mul_(1.0 if name.startswith("latent") else 6.0)
+    return reader
+
+
+@pytest.fixture
+def features():
+    return torch.rand(7, 3, 2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+
+
+def unrolled_by_hand(reader, features, teacher=None):
+    """The published decoder in numpy: scores (N, L, C) and latents (N, hidden)."""
+    w = {name: parameter.detach().numpy() for name, parameter in reader.named_parameters()}
+    pooled = features.numpy().mean(axis=(2, 3))
+    latent = np.maximum(pooled @ w["latent.weight"].T + w["latent.bias"], 0)
+    hidden, cell = latent, np.zeros_like(latent)
+    count, classes = len(latent), reader.outputs.num_classes
+    given, scores = np.zeros((count, classes)), []
+    for step in range(reader.outputs.max_length):
+        gates = given @ w["lstm.weight_ih_l0"].T + w["lstm.bias_ih_l0"]
+        gates = gates + hidden @ w["lstm.weight_hh_l0"].T + w["lstm.bias_hh_l0"]
+        enter, forget, candidate, leave = np.split(gates, 4, axis=1)
+        cell = sigmoid(forget) * cell + sigmoid(enter) * np.tanh(candidate)
+        hidden = sigmoid(leave) * np.tanh(cell)
+        scores.append(hidden @ w["characters.weight"].T + w["characters.bias"])
+        said = scores[-1].argmax(axis=1) if teacher is None else teacher[:, step].numpy()
+        given = np.eye(classes)[said]
+    return np.stack(scores, axis=1), latent
+
+
+def test_latent_lstm_runs_free_as_unrolled_by_hand(lstm_reader, features):
+    with torch.no_grad():
+        scores, lengths = lstm_reader(features)
+    expected, latent = unrolled_by_hand(lstm_reader, features)
+    np.testing.assert_allclose(scores.numpy(), expected, rtol=1e-9, atol=1e-9)
+    head = lstm_reader.length[1]
+    by_hand = latent @ numbers(head, "weight").T + numbers(head, "bias")
+    np.testing.assert_allclose(lengths.numpy(), by_hand, rtol=1e-9, atol=1e-9)
+
+
+def test_latent_lstm_is_taught_as_unrolled_by_hand(lstm_reader, features):
+    teacher = torch.randint(0, 5, (7, 6), generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        scores, _ = lstm_reader(features, teacher)
+    expected, _ = unrolled_by_hand(lstm_reader, features, teacher)
+    np.testing.assert_allclose(scores.numpy(), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_latent_lstm_starts_from_the_latent_a_zero_cell_and_no_character(lstm_reader, features):
+    seen = []
+    lstm_reader.lstm.register_forward_pre_hook(lambda _module, args: seen.append(args))
+    with torch.no_grad():
+        lstm_reader(features)
+    first, (hidden, cell) = seen[0]
+    _, latent = unrolled_by_hand(lstm_reader, features)
+    assert latent.max() > 0
+    np.testing.assert_allclose(hidden[0].numpy(), latent, rtol=1e-12)
+    assert cell.abs().max() == 0
+    assert first.shape == (7, 1, 5)
+    assert first.abs().max() == 0
+
+
+def test_latent_lstm_taught_its_own_reading_gives_the_same_scores(lstm_reader, features):
+    with torch.no_grad():
+        free, _ = lstm_reader(features)
+        own = free.argmax(dim=-1)
+        taught, _ = lstm_reader(features, own)
+        mistaught, _ = lstm_reader(features, (own + 1) % 5)
+    # A reading of one and the same class throughout would prove little.
+    assert min(len(set(row)) for row in own.tolist()) > 1
+    assert len({tuple(row) for row in own.tolist()}) > 1
+    torch.testing.assert_close(taught, free, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(mistaught[:, 0], free[:, 0], rtol=1e-9, atol=1e-9)
+    assert (mistaught[:, 1:] - free[:, 1:]).abs().amax(dim=(1, 2)).min() > 1e-3
+
+
+def test_latent_lstm_never_sees_the_character_it_has_to_say(lstm_reader, features):
+    teacher = torch.zeros((7, 6), dtype=torch.int64)
+    other = teacher.clone()
+    other[:, 3] = 2
+    with torch.no_grad():
+        before, after = lstm_reader(features, teacher)[0], lstm_reader(features, other)[0]
+    torch.testing.assert_close(before[:, :4], after[:, :4], rtol=0, atol=0)
+    assert (before[:, 4] - after[:, 4]).abs().max() > 1e-3
+
+
+@pytest.fixture
+def slot_reader():
+    """Slots right above columns (N, T, 4), without trunk and LSTM."""
+    torch.manual_seed(5)
+    reader = SlotReader(Given(3), Outputs(5, 6, 6), hidden=2).double().eval()
+    reader.encoder = Given(4)
+    return reader
+
+
+def columns_of(count, seed=1):
+    return torch.randn(
+        count, 9, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+    )
+
+
+def test_slots_attention_sums_to_one(slot_reader):
+    # Columns whose first feature is 1, under a class that reads just this feature: the score is
+    # then the sum of the attention.
+    columns = columns_of(7)
+    columns[..., 0] = 1
+    with torch.no_grad():
+        slot_reader.characters.weight.zero_()
+        slot_reader.characters.weight[:, 0] = 1
+        slot_reader.characters.bias.zero_()
+        slot_reader.attention.weight.mul_(5)
+        scores, _ = slot_reader(columns)
+    torch.testing.assert_close(scores, torch.ones(7, 6, 5, dtype=torch.float64))
+
+
+def test_slots_are_columns_averaged_by_attention(slot_reader):
+    columns = columns_of(3)
+    with torch.no_grad():
+        scores, lengths = slot_reader(columns)
+    assert scores.shape == (3, 6, 5)
+    assert lengths.shape == (3, 6)
+    for sample, given in enumerate(columns.numpy()):
+        wanted = np.exp(given @ numbers(slot_reader.attention, "weight").T)  # (T, L)
+        for position in range(6):
+            # A bias of the position is the same for all columns and falls out.
+            attention = wanted[:, position] / wanted[:, position].sum()
+            slot = sum(a * column for a, column in zip(attention, given, strict=True))
+            by_hand = numbers(slot_reader.characters, "weight") @ slot
+            by_hand = by_hand + numbers(slot_reader.characters, "bias")
+            np.testing.assert_allclose(scores[sample, position].numpy(), by_hand, rtol=1e-9)
+        head = slot_reader.length[1]
+        by_hand = numbers(head, "weight") @ given.mean(axis=0) + numbers(head, "bias")
+        np.testing.assert_allclose(lengths[sample].numpy(), by_hand, rtol=1e-9)

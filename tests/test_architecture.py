@@ -1,0 +1,89 @@
+"""The rooms of the house: who may import whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("experiments", "models", "losses", "analysis")
+
+# A package and what of the project it may import; whatever is not here is a leaf.
+ALLOWED = {
+    "models": {"models"},
+    "losses": {"losses"},
+    "analysis": {"analysis"},
+    "experiments": {"experiments", "models", "losses", "analysis"},
+}
+
+
+def imports(file: Path) -> set[str]:
+    """Every module that a file imports, wherever in it the import stands."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def files(package: str) -> list[Path]:
+    found = sorted((ROOT / package).rglob("*.py"))
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_import_only_what_is_below_them(package):
+    for file in files(package):
+        used = {name.split(".")[0] for name in imports(file)} & set(PACKAGES)
+        assert used <= ALLOWED[package], file
+
+
+def test_analysis_never_imports_torch():
+    for file in files("analysis"):
+        roots = {name.split(".")[0] for name in imports(file)}
+        assert not roots & {"torch", "torchvision", "lightning_fabric", "safetensors"}, file
+
+
+@pytest.mark.parametrize(
+    ("library", "homes"),
+    [
+        ("mlflow", {"experiments/tracking.py", "analysis/load.py"}),
+        ("optuna", {"experiments/search.py"}),
+        ("lightning_fabric", {"experiments/train.py"}),
+    ],
+)
+def test_a_big_library_is_known_in_its_own_file_only(library, homes):
+    using = {
+        str(file.relative_to(ROOT))
+        for package in PACKAGES
+        for file in files(package)
+        if library in {name.split(".")[0] for name in imports(file)}
+    }
+    assert using <= homes
+
+
+def test_no_loss_is_named_outside_its_own_room():
+    # A loss is chosen by what it declares, so that a new one needs no change elsewhere. Defaults
+    # and presets may name one.
+    for file in files("models") + files("analysis") + files("experiments"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Compare):
+                texts = {c.value for c in ast.walk(node) if isinstance(c, ast.Constant)}
+                assert not texts & {"ctc", "ce_stop"}, f"{file}:{node.lineno}"
+
+
+def test_no_pickle_is_loaded():
+    for package in PACKAGES:
+        for file in files(package):
+            assert "torch.load" not in file.read_text(), file
+            assert "pickle" not in imports(file), file
+
+
+def test_files_read_in_one_sitting():
+    for package in PACKAGES:
+        for file in files(package):
+            assert len(file.read_text().splitlines()) <= 320, file
