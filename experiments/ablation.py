@@ -99,7 +99,7 @@ def ablation(
         parent.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
     counts = {"runs.finished": len(skipped) + len(made), "runs.failed": len(failed)}
-    parent.log_metrics({name: float(count) for name, count in counts.items()}, step=0)
+    parent.log_metrics({name: float(count) for name, count in counts.items()})
     return Outcome(skipped, made, failed), parent
 
 

@@ -21,7 +21,7 @@ from experiments.data.strings import ensure_strings
 from experiments.progress import EpochLog
 from experiments.reading import read
 from experiments.tracking import PREDICTIONS, RunRecord, Tracker, lock
-from experiments.train import Fitted, fit
+from experiments.train import Fitted, Progress, fit
 from losses import Reading
 
 
@@ -73,9 +73,12 @@ def _make(config: RunConfig, images: Images, folder: Path, work: Path, record: R
     split = make_split(images, config.split, config.val_fraction, config.seed)
     checkpoint_file = work / "checkpoint.safetensors"
     with EpochLog(config.epochs) as log:
-        fitted = fit(config, images, split, checkpoint_file, log.on_batch, log.on_epoch)
-    progress = fitted.progress
-    record.log_history(progress.history, progress.seconds)
+
+        def on_epoch(epoch: int, progress: Progress) -> None:
+            log.on_epoch(epoch, progress)
+            record.log_epoch(epoch, progress.history[epoch])
+
+        fitted = fit(config, images, split, checkpoint_file, log.on_batch, on_epoch)
     record.log_params({"parameters": models.count_parameters(fitted.model)})
     _log_results(config, fitted, images, split, work, record)
     # A finished run needs no checkpoint; what it learnt is among its artifacts.
@@ -96,10 +99,10 @@ def _log_results(
     record.log_metrics(
         {
             "best_epoch": float(fitted.progress.best),
+            "train.seconds": fitted.progress.seconds,
             **label_metrics(images, split, config.split, readings),
             **human_metrics(images, split, readings.get("human", {})),
-        },
-        step=fitted.progress.best,
+        }
     )
     work.mkdir(parents=True, exist_ok=True)
     settings = work / "config.json"

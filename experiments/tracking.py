@@ -9,7 +9,6 @@ import fcntl
 import logging
 import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,13 +22,16 @@ logging.getLogger("alembic").setLevel(logging.WARNING)
 import mlflow  # noqa: E402
 from mlflow.data import sources  # noqa: E402
 from mlflow.data.meta_dataset import MetaDataset  # noqa: E402
-from mlflow.entities import Metric, Run  # noqa: E402
+from mlflow.entities import Run  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 from mlflow.utils.file_utils import local_file_uri_to_path  # noqa: E402
 
 EXPERIMENT = "head-to-head"
 PREDICTIONS = "predictions.csv"
-_BATCH = 900  # MLflow takes at most 1,000 metrics a call
+# Curves stand under this prefix, apart from the final metrics: MLflow takes the value at the last
+# step for a metric's own, and the last epoch is not the one that is kept.
+EPOCH = "epoch/"
+_EVERY_EPOCH = f"{EPOCH}val.exact_match"
 
 
 class Tracker:
@@ -49,7 +51,10 @@ class Tracker:
                 with sqlite3.connect(self.out / "mlflow.db") as database:
                     database.execute("PRAGMA journal_mode=WAL")
                 self.experiment_id = self._client.create_experiment(
-                    EXPERIMENT, artifact_location=(self.out / "artifacts").as_uri()
+                    EXPERIMENT,
+                    artifact_location=(self.out / "artifacts").as_uri(),
+                    # The pages for models in training, not those for chats.
+                    tags={"mlflow.experimentKind": "custom_model_development"},
                 )
             else:
                 self.experiment_id = experiment.experiment_id
@@ -100,9 +105,10 @@ class RunRecord:
     """One MLflow run that is being written."""
 
     def __init__(self, client: MlflowClient, run: Run) -> None:
-        self._client = client
         self.run_id = str(run.info.run_id)
         self.folder = artifact_folder(run)
+        known = client.get_metric_history(self.run_id, _EVERY_EPOCH)
+        self._logged = max((metric.step for metric in known), default=-1)
 
     def log_params(self, params: dict[str, Any]) -> None:
         """Settings; the same ones again are no error."""
@@ -119,24 +125,15 @@ class RunRecord:
         data = MetaDataset(source, name=name, digest=digest)  # type: ignore[abstract]
         mlflow.log_input(data, context="training")
 
-    def log_history(self, history: list[dict[str, float]], seconds: float) -> None:
-        """The metrics of each epoch, but for the epochs that MLflow already has."""
-        known = self._client.get_metric_history(self.run_id, "val.exact_match")
-        after = max((metric.step for metric in known), default=-1)
-        stamp = time.time_ns() // 1_000_000
-        metrics = [
-            Metric(key, value, stamp, epoch)
-            for epoch, values in enumerate(history)
-            if epoch > after
-            for key, value in values.items()
-        ]
-        for start in range(0, len(metrics), _BATCH):
-            self._client.log_batch(self.run_id, metrics[start : start + _BATCH])
-        mlflow.log_metric("train.seconds", seconds, step=len(history) - 1)
+    def log_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
+        """The metrics of an epoch, once: one that is trained again after a kill is not new."""
+        if epoch > self._logged:
+            mlflow.log_metrics({EPOCH + k: v for k, v in metrics.items()}, step=epoch)
+            self._logged = epoch
 
-    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
-        """Final metrics, at the epoch they belong to."""
-        mlflow.log_metrics(metrics, step=step)
+    def log_metrics(self, metrics: dict[str, float]) -> None:
+        """Final metrics."""
+        mlflow.log_metrics(metrics)
 
     def log_file(self, file: Path) -> None:
         """Copy a file to the run's artifacts."""

@@ -88,7 +88,7 @@ def test_a_killed_run_ends_with_the_same_weights_bit_for_bit(tmp_path, settings)
     client = Tracker(broken)._client
     runs = client.search_runs([Tracker(broken).experiment_id], "tags.kind = 'run'")
     assert [run.info.run_id for run in runs] == [resumed]
-    steps = [m.step for m in client.get_metric_history(resumed, "val.exact_match")]
+    steps = [m.step for m in client.get_metric_history(resumed, "epoch/val.exact_match")]
     assert sorted(set(steps)) == list(range(EPOCHS))
 
     # And a third start has nothing to do.

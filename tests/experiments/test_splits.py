@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.data.cells import Images, Row, load_images, read_cells
@@ -121,9 +121,9 @@ def test_clean_names_the_leak_free_images_of_test_and_human(images, kind, fracti
     assert split.clean == wanted
 
 
-@given(data_sets(), kinds, fractions, seeds)
+@given(data_sets(), fractions, seeds)
 @modest
-def test_the_two_splits_learn_from_the_same_images(images, kind, fraction, seed):
+def test_the_two_splits_learn_from_the_same_images(images, fraction, seed):
     published = make_split(images, "published", fraction, seed)
     clean = make_split(images, "clean", fraction, seed)
     assert (published.train, published.val) == (clean.train, clean.val)
@@ -212,5 +212,5 @@ def test_something_is_left_to_learn_from(images, fraction, seed):
     # True where no single picture is much of the list: one group may overshoot the fraction.
     train = at(images, "train")
     counts = [sum(images.groups[i] == g for i in train) for g in groups_of(images, train)]
-    assume(fraction * len(train) + max(counts) <= len(train))
-    assert make_split(images, "published", fraction, seed).train
+    if fraction * len(train) + max(counts) <= len(train):
+        assert make_split(images, "published", fraction, seed).train

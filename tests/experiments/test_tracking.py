@@ -17,7 +17,7 @@ def write_a_run(out, number):
     record = tracker.start_run(f"run {number}", f"hash{number}", {"kind": "run"})
     record.log_params({f"key{i}": i for i in range(30)})
     for epoch in range(EPOCHS):
-        record.log_metrics({"train.loss": 1 / (epoch + 1), "val.exact_match": epoch / 40}, epoch)
+        record.log_epoch(epoch, {"train.loss": 1 / (epoch + 1), "val.exact_match": epoch / 40})
     record.end()
 
 
@@ -31,7 +31,7 @@ def test_workers_at_once_lose_no_row(tmp_path):
         worker.join(timeout=120)
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
-        count = "select count(*) from metrics where key = 'val.exact_match'"
+        count = "select count(*) from metrics where key = 'epoch/val.exact_match'"
         assert database.execute(count).fetchone() == (3 * EPOCHS,)
         assert database.execute("select count(*) from params").fetchone() == (3 * 30,)
         assert database.execute("pragma journal_mode").fetchone() == ("wal",)
@@ -43,23 +43,25 @@ def test_a_reader_does_not_hold_up_a_writer(tmp_path):
     with sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None) as reader:
         reader.execute("begin")
         reader.execute("select count(*) from metrics").fetchone()
-        record.log_metrics({"val.exact_match": 0.5}, 0)
+        record.log_metrics({"val.exact_match": 0.5})
         reader.execute("rollback")
     record.end()
 
 
 def test_an_unfinished_run_is_gone_on_with_and_epochs_are_logged_once(tmp_path):
     tracker = Tracker(tmp_path)
-    history = [{"val.exact_match": 0.1}, {"val.exact_match": 0.2}]
+    history = [{"val.exact_match": 0.1}, {"val.exact_match": 0.2}, {"val.exact_match": 0.3}]
     first = tracker.start_run("a run", "hash", {"kind": "run"})
-    first.log_history(history, 1.0)
+    for epoch in (0, 1):
+        first.log_epoch(epoch, history[epoch])
     first.end("KILLED")
     assert tracker.finished("hash") is None
 
     second = tracker.start_run("a run", "hash", {"kind": "run"})
     assert second.run_id == first.run_id
-    second.log_history([*history, {"val.exact_match": 0.3}], 2.0)
-    logged = tracker._client.get_metric_history(second.run_id, "val.exact_match")
+    for epoch in (1, 2):  # the checkpoint may be one epoch behind
+        second.log_epoch(epoch, history[epoch])
+    logged = tracker._client.get_metric_history(second.run_id, "epoch/val.exact_match")
     assert sorted((m.step, m.value) for m in logged) == [(0, 0.1), (1, 0.2), (2, 0.3)]
     second.end()
 
