@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -16,14 +17,25 @@ from analysis.tables import Comparison, Section
 CLAIMED_ACCURACY, CLAIMED_AGREEMENT, CLAIMED_LEAD = 0.9466, 0.93, 0.10
 
 
-def write_report(out: Path, folder: Path) -> list[Path]:
+class Written(NamedTuple):
+    """The files of a report, and its answer for each data set and split."""
+
+    files: list[Path]
+    answers: list[str]
+
+
+def write_report(out: Path, folder: Path) -> Written:
     """Write report.md and runs.csv of the store below `out`. Raises NoRunsError."""
     results = load(out)
     folder.mkdir(parents=True, exist_ok=True)
     report, runs = folder / "report.md", folder / "runs.csv"
     _replace(report, markdown(results))
     _replace(runs, results.runs.drop(columns="folder").to_csv())
-    return [report, runs]
+    answers = [
+        f"{section.dataset}, {section.split} split: {answer(section, results.predictions)}"
+        for section in tables.sections(results)
+    ]
+    return Written([report, runs], [text.replace("**", "") for text in answers])
 
 
 def markdown(results: Results) -> str:
@@ -45,7 +57,7 @@ def _section(section: Section, results: Results) -> list[str]:
     predictions = results.predictions[results.predictions["run_id"].isin(section.runs.index)]
     pairs = tables.comparisons(section, predictions)
     lines = [f"## {section.dataset}, {section.split} split", ""]
-    lines += [_answer(section, predictions), ""]
+    lines += [answer(section, predictions), ""]
     lines += _arms(section, predictions)
     if pairs:
         lines += [
@@ -64,7 +76,7 @@ def _section(section: Section, results: Results) -> list[str]:
     return lines
 
 
-def _answer(section: Section, predictions: pd.DataFrame) -> str:
+def answer(section: Section, predictions: pd.DataFrame) -> str:
     """One sentence: the best arm of each loss by validation, judged on test."""
     best = tables.best_by_validation(section)
     if len(best) < 2:
@@ -87,7 +99,7 @@ def _sentence(compared: Comparison) -> str:
     first, second = f"**{compared.first}**", f"**{compared.second}**"
     seeds = "1 seed" if compared.seeds == 1 else f"{compared.seeds} seeds"
     basis = (
-        f"{100 * d.estimate:+.1f} points (95% interval {_points(d)}; {seeds}, {compared.images} "
+        f"{_signed(d.estimate)} points (95% interval {_points(d)}; {seeds}, {compared.images} "
         "leak-free test images, both arms chosen by validation)"
     )
     if _shown(d):
@@ -102,7 +114,7 @@ def _sentence(compared: Comparison) -> str:
 def _arms(section: Section, predictions: pd.DataFrame) -> list[str]:
     table = tables.arms(section)
     test = predictions[predictions["split"] == "test"]
-    per_run = test.groupby("run_id")["clean"].agg(["size", "sum"]).iloc[0]
+    images = test.drop_duplicates("filename")
     heads = ["arm", "seeds", "val", "test", "leak-free test", "CER", "train seconds"]
     rows = []
     for _, arm in table.iterrows():
@@ -122,8 +134,8 @@ def _arms(section: Section, predictions: pd.DataFrame) -> list[str]:
         "### Arms",
         "",
         "Exact match in percent, every character counted; mean over seeds, and their standard "
-        f"deviation where there are several. Test: {per_run['size']} images, {per_run['sum']} of "
-        "them without an identical image in training. Epochs are chosen by `val`; the table is "
+        f"deviation where there are several. Test: {len(images)} images, {images['clean'].sum()} "
+        "of them without an identical image in training. Epochs are chosen by `val`; the table is "
         "ordered by it.",
         "",
         *_grid(heads, rows),
@@ -140,7 +152,8 @@ def _people(section: Section, results: Results) -> list[str]:
     rows = [
         [name, *(f"{100 * scores[c]:.1f}" for c in columns), ""]
         for name in sorted(set(readings.columns) - set(humans.PEOPLE))
-        for scores in [humans.against_people(readings.dropna(subset=[name]), name)]
+        if len(read := readings.dropna(subset=[name]))
+        for scores in [humans.against_people(read, name)]
     ]
     for _, arm in tables.arms(section).iterrows():
         rows.append([arm["label"], *(_mean(arm, c) for c in [*columns, "agreed_clean"])])
@@ -176,7 +189,7 @@ def _comparison_row(pair: Comparison) -> list[str]:
         pair.second,
         str(pair.seeds),
         str(pair.images),
-        f"{100 * d.estimate:+.1f}",
+        _signed(d.estimate),
         _points(d),
         "yes" if _shown(d) else "no",
     ]
@@ -187,7 +200,12 @@ def _shown(difference: Interval) -> bool:
 
 
 def _points(interval: Interval) -> str:
-    return f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
+    return f"{_signed(interval.low)} to {_signed(interval.high)}"
+
+
+def _signed(difference: float) -> str:
+    """In points; adding 0 takes the sign from a zero."""
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
 def _mean(arm: pd.Series, name: str) -> str:

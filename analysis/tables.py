@@ -129,10 +129,11 @@ def compare(
     seeds = sorted(set(a.index) & set(b.index))
     if not seeds:
         return None
-    right_a, groups = _right(predictions, list(a.loc[seeds, "run_id"]))
-    right_b, _ = _right(predictions, list(b.loc[seeds, "run_id"]))
-    if not groups.size:
+    of_a, of_b = (list(arm.loc[seeds, "run_id"]) for arm in (a, b))
+    right, groups = _right(predictions, of_a + of_b)
+    if not len(groups):
         return None
+    right_a, right_b = right[: len(seeds)], right[len(seeds) :]
     # The generator is fixed: the report of the same runs says the same.
     interval = paired_difference(right_a, right_b, groups, np.random.default_rng(0))
     return Comparison(a["label"].iloc[0], b["label"].iloc[0], len(seeds), len(groups), interval)
@@ -141,9 +142,11 @@ def compare(
 def _right(
     predictions: pd.DataFrame, run_ids: list[str]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int_]]:
-    """(seeds, images) right or wrong on the leak-free test images, and their groups."""
+    """(runs, images) right or wrong on the leak-free test images, and their groups."""
     test = predictions[(predictions["split"] == "test") & predictions["clean"]]
     test = test[test["run_id"].isin(run_ids)]
+    if test.empty:
+        return np.zeros((len(run_ids), 0), dtype=bool), np.zeros(0, dtype=int)
     right = (test["truth"] == test["reading"]).groupby([test["filename"], test["run_id"]]).first()
     table = right.unstack("run_id")
     if table.isna().any(axis=None):
@@ -162,7 +165,9 @@ def _labels(runs: pd.DataFrame, config: list[str]) -> pd.Series:
     extra = [c for c in config if c not in _NAMED]
     for _, same in runs.groupby(labels):
         for column in extra:
-            if same[column].nunique(dropna=False) > 1:
-                key = column.removeprefix("config.").rpartition(".")[2]
-                labels[same.index] += " " + key + "=" + same[column].astype(str)
+            # Of two optimisers, say, each has settings that the other has not.
+            values = same[column].fillna("")
+            if values.nunique() > 1:
+                key = column.rpartition(".")[2]
+                labels[same.index] += values.map(lambda v, key=key: f" {key}={v}" if v else "")
     return labels

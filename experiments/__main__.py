@@ -45,7 +45,7 @@ def ablation(
 ) -> None:
     """Train every arm of a preset and compare them; finished runs are skipped, others resumed."""
     from experiments.ablation import ablation as make
-    from experiments.config import load_preset, parse_seeds
+    from experiments.presets import load_preset, parse_seeds
 
     chosen = load_preset(preset)
     outcome, parent = make(
@@ -83,7 +83,8 @@ def train(
     ] = None,
 ) -> None:
     """Make one run, or go on with it. The last line is its MLflow id."""
-    from experiments.config import load_run, parse_override, run_config
+    from experiments.config import run_config
+    from experiments.presets import load_run, parse_override
 
     settings = run_config(load_run(config), dict(map(parse_override, set_ or [])))
     import torch
@@ -127,9 +128,11 @@ def _report(out: Path) -> list[Path]:
         written = write_report(out, out / "report")
     except NoRunsError as error:
         raise UserError(f"{error}; make some with: make ablation") from error
-    for file in written:
+    for answer in written.answers:
+        print(answer)
+    for file in written.files:
         print(file)
-    return written
+    return written.files
 
 
 def _interrupted(*_: object) -> NoReturn:

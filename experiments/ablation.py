@@ -19,8 +19,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from experiments import train
-from experiments.config import Preset, RunConfig
+from experiments.config import RunConfig
 from experiments.data.cells import Images
+from experiments.presets import Preset
 from experiments.run import data_folder, load_data, run_name
 from experiments.tracking import RunRecord, Tracker
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from difflib import get_close_matches
-from itertools import product
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 import losses
 import models
@@ -19,17 +16,17 @@ from experiments.errors import UserError
 # Raise it when the same settings begin to mean another training: it is part of every run's hash.
 RECIPE: Literal[1] = 1
 
-PRESETS = Path(__file__).parent / "configs"
-
 _Positive = Annotated[float, Field(gt=0)]
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
+    """Settings that refuse unknown keys and do not change."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ImageSize(_Frozen):
+class ImageSize(Frozen):
     """What the model sees: pixels, and 1 (grey) or 3 (RGB) channels."""
 
     height: int = Field(32, ge=8)
@@ -37,7 +34,7 @@ class ImageSize(_Frozen):
     channels: Literal[1, 3] = 1
 
 
-class Affine(_Frozen):
+class Affine(Frozen):
     """Ranges of the `affine` augmentation; the defaults are the published ones.
 
     degrees, shear: up to this angle either way. translate: fraction of the side. scale: factors.
@@ -49,7 +46,7 @@ class Affine(_Frozen):
     shear: float = Field(3, ge=0, lt=90)
 
 
-class SGDCyclic(_Frozen):
+class SGDCyclic(Frozen):
     """SGD with Nesterov momentum under torch's CyclicLR, as published.
 
     The rate goes from base_lr to max_lr and back `cycles` times in a run, a step a batch; the
@@ -66,7 +63,7 @@ class SGDCyclic(_Frozen):
     weight_decay: float = Field(0, ge=0)
 
 
-class AdamWOneCycle(_Frozen):
+class AdamWOneCycle(Frozen):
     """AdamW under one cycle: up to max_lr in the first `warmup` of the run, then down to 0."""
 
     name: Literal["adamw_onecycle"] = "adamw_onecycle"
@@ -75,7 +72,7 @@ class AdamWOneCycle(_Frozen):
     weight_decay: float = Field(0.01, ge=0)
 
 
-class RunConfig(_Frozen):
+class RunConfig(Frozen):
     """Everything that decides a run's result, apart from the data.
 
     split: which test part is the run's own (see experiments/data/splits.py).
@@ -119,9 +116,11 @@ class RunConfig(_Frozen):
             filled["optimizer"] = {"name": "adamw_onecycle"} | filled["optimizer"]
         objective = losses.OBJECTIVES.get(str(filled.get("loss", "ctc")))
         if objective is not None:
-            filled["loss_options"] = objective.option_defaults() | dict(
-                filled.get("loss_options") or {}
-            )
+            options = filled.get("loss_options", {})
+            if isinstance(options, dict):
+                filled["loss_options"] = objective.option_defaults() | {
+                    key: _option(objective, key, value) for key, value in options.items()
+                }
             filled["decoder"] = filled.get("decoder") or models.default_decoder(objective.layout)
         decoder = models.DECODERS.get(str(filled.get("decoder")))
         if decoder is not None:
@@ -139,15 +138,14 @@ class RunConfig(_Frozen):
             raise ValueError(f"the loss {self.loss} needs a decoder of {', '.join(fitting)}")
         if len(set(self.charset)) != len(self.charset):
             raise ValueError("charset has a character twice")
-        self.objective()
         return self
 
     def objective(self) -> losses.Objective:
         """The loss with its options."""
-        objective = losses.OBJECTIVES[self.loss]
-        for option in self.loss_options:
-            _known("loss_options", option, objective.option_defaults())
-        return objective(charset=self.charset, max_length=self.max_length, **self.loss_options)
+        options: dict[str, Any] = self.loss_options
+        return losses.OBJECTIVES[self.loss](
+            charset=self.charset, max_length=self.max_length, **options
+        )
 
     def flat(self) -> dict[str, Any]:
         """Every setting under its dotted key."""
@@ -157,53 +155,6 @@ class RunConfig(_Frozen):
         """The identity of a run: 16 hex digits of all settings and the data."""
         text = json.dumps([self.model_dump(mode="json"), data_digest], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-class Preset(_Frozen):
-    """A config file: what all of its runs share, the seeds, and the grids over them.
-
-    grid: each entry maps dotted keys to lists; its runs are the product of these lists.
-    """
-
-    run: dict[str, Any] = {}
-    seeds: int = Field(1, ge=1)
-    grid: list[dict[str, list[Any]]] = [{}]
-
-    def expand(self, seeds: list[int] | None = None) -> list[RunConfig]:
-        """Every run, the seeds outermost, so that a whole comparison is there early."""
-        return [
-            run_config(self.run | {"seed": seed}, dict(zip(axes, values, strict=True)))
-            for seed in (range(self.seeds) if seeds is None else seeds)
-            for axes in self.grid
-            for values in product(*axes.values())
-        ]
-
-
-def load_preset(name: str) -> Preset:
-    """A preset of the suite by its name, or a TOML file by its path. Raises UserError."""
-    path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
-        raise UserError(f"{name}: no such preset; choose one of {known}, or name a .toml file")
-    try:
-        return Preset.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not TOML ({error}); correct it") from error
-    except ValidationError as error:
-        raise UserError(f"{path}: {_one_line(error, Preset)}") from error
-
-
-def load_run(file: str) -> dict[str, Any]:
-    """The settings of one run: those that a preset's runs share, or a run's own config.json."""
-    if not file.endswith(".json"):
-        return load_preset(file).run
-    try:
-        loaded = json.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file}: cannot be read as JSON ({error}); name another file") from error
-    if not isinstance(loaded, dict):
-        raise UserError(f"{file}: not the settings of a run; name a config.json")
-    return loaded
 
 
 def run_config(settings: dict[str, Any], overrides: dict[str, Any]) -> RunConfig:
@@ -220,30 +171,7 @@ def run_config(settings: dict[str, Any], overrides: dict[str, Any]) -> RunConfig
     try:
         return RunConfig.model_validate(merged)
     except ValidationError as error:
-        raise UserError(_one_line(error, RunConfig)) from error
-
-
-def parse_override(text: str) -> tuple[str, Any]:
-    """key=value, the value as TOML where it is (numbers, true, "quoted", [lists]), else a word."""
-    key, separator, value = text.partition("=")
-    if not separator or not key:
-        raise UserError(f"--set {text}: write key=value")
-    try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key, value
-
-
-def parse_seeds(text: str) -> list[int]:
-    """A count ("3" is 0, 1, 2) or a list ("4,7")."""
-    try:
-        numbers = [int(part) for part in text.replace(",", " ").split()]
-    except ValueError:
-        numbers = []
-    if not numbers or min(numbers) < 0 or numbers == [0]:
-        raise UserError(f"seeds {text!r}: write a count such as 3, or a list such as 4,7")
-    is_list = "," in text or len(numbers) > 1
-    return sorted(set(numbers)) if is_list else list(range(numbers[0]))
+        raise UserError(one_line(error, RunConfig)) from error
 
 
 def _known(key: str, value: str, known: Any) -> None:
@@ -251,30 +179,37 @@ def _known(key: str, value: str, known: Any) -> None:
         raise ValueError(f"{key}: there is no {value!r}{_close(value, list(known))}")
 
 
+def _option(objective: type[losses.Objective], key: str, value: Any) -> Any:
+    """The value as the objective's own field has it: 1 for a factor is 1.0, and no text is."""
+    _known("loss_options", key, objective.option_defaults())
+    try:
+        return TypeAdapter(get_type_hints(objective)[key]).validate_python(value, strict=True)
+    except ValidationError as error:
+        raise ValueError(f"loss_options.{key}: {error.errors()[0]['msg']}") from error
+
+
 def _close(word: str, known: list[str]) -> str:
     matches = get_close_matches(word, known, n=1)
     return f"; did you mean {matches[0]!r}?" if matches else f"; choose one of {', '.join(known)}"
 
 
-def _one_line(error: ValidationError, model: type[BaseModel]) -> str:
+def one_line(error: ValidationError, model: type[BaseModel]) -> str:
     """The first thing that is wrong, with its key and the way out."""
     first = error.errors()[0]
-    # A discriminated union puts its tag into the location, which is no key of the user's.
-    tags = {"sgd_cyclic", "adamw_onecycle"}
-    key = ".".join(str(part) for part in first["loc"] if part not in tags)
+    # A choice of two models puts the name of the chosen one into the location: no key of a user's.
+    key = ".".join(str(part) for part in first["loc"] if part not in _OPTIMIZERS)
     if first["type"] == "extra_forbidden":
-        return f"unknown config key {key!r}{_close(key, list(_keys(model)))}"
+        known = list(model.model_fields)
+        if below := [_PARTS[str(part)] for part in first["loc"][:-1] if part in _PARTS]:
+            known = [f"{key.rpartition('.')[0]}.{name}" for name in below[-1].model_fields]
+        return f"unknown config key {key!r}{_close(key, known)}"
     message = first["msg"].removeprefix("Value error, ")
     return f"config key {key!r}: {message}" if key else message
 
 
-def _keys(model: type[BaseModel]) -> list[str]:
-    if model is not RunConfig:
-        return list(model.model_fields)
-    flat = dict.fromkeys(RunConfig().flat())
-    for optimizer in (SGDCyclic, AdamWOneCycle):
-        flat |= {f"optimizer.{key}": None for key in optimizer.model_fields}
-    return list(flat)
+_OPTIMIZERS: dict[str, type[Frozen]] = {"sgd_cyclic": SGDCyclic, "adamw_onecycle": AdamWOneCycle}
+# The keys below a part of the settings, for the hint at a mistyped one.
+_PARTS: dict[str, type[Frozen]] = {"image": ImageSize, "affine": Affine, **_OPTIMIZERS}
 
 
 def _flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import platform
 import shlex
 import sys
@@ -13,16 +11,22 @@ import torch
 from safetensors.torch import save_file
 
 import models
-from analysis.metrics import character_error_rate, exact_match
 from experiments.config import RunConfig
 from experiments.data.cells import Images, load_images, read_cells
 from experiments.data.splits import Split, make_split
 from experiments.data.strings import ensure_strings
 from experiments.progress import EpochLog
 from experiments.reading import read
+from experiments.results import (
+    human_metrics,
+    image_rows,
+    label_metrics,
+    prediction_rows,
+    reader_rows,
+    write_table,
+)
 from experiments.tracking import PREDICTIONS, RunRecord, Tracker, lock
 from experiments.train import Fitted, Progress, fit
-from losses import Reading
 
 
 def data_folder(data: Path | None, out: Path) -> Path:
@@ -111,57 +115,11 @@ def _log_results(
     weights = work / "weights.safetensors"
     save_file({k: v.contiguous() for k, v in fitted.model.state_dict().items()}, weights)
     record.log_file(weights)
-    record.log_file(_write(work / "images.csv", _image_rows(images, split, readings)))
+    record.log_file(write_table(work / "images.csv", image_rows(images, split, readings)))
     if images.readings:
-        record.log_file(_write(work / "readers.csv", _reader_rows(images)))
+        record.log_file(write_table(work / "readers.csv", reader_rows(images)))
     # Last, since a run counts once it has its predictions.
-    record.log_file(_write(work / PREDICTIONS, _prediction_rows(images, readings)))
-
-
-Readings = dict[str, dict[int, Reading]]
-
-
-def label_metrics(images: Images, split: Split, kind: str, readings: Readings) -> dict[str, float]:
-    """Exact match and character error rate against the labels of each part."""
-    parts = {part: list(readings.get(part, {})) for part in ("val", "test")}
-    if kind == "published":
-        parts["test_clean"] = [i for i in parts["test"] if i in split.clean]
-    metrics: dict[str, float] = {}
-    for name, at in parts.items():
-        read_by = readings.get("test" if name == "test_clean" else name, {})
-        truths = [images.rows[i].label or "" for i in at]
-        texts = [read_by[i].text for i in at]
-        if at:
-            metrics[f"{name}.exact_match"] = exact_match(truths, texts)
-            metrics[f"{name}.cer"] = character_error_rate(truths, texts)
-    return metrics
-
-
-def human_metrics(images: Images, split: Split, readings: dict[int, Reading]) -> dict[str, float]:
-    """Exact match with what people read: each, where both agree, and either of them.
-
-    `_clean`: on the images without an identical one among those learnt from or selected on.
-    """
-    first, second = (images.readings.get(reader, {}) for reader in ("human1", "human2"))
-    metrics: dict[str, float] = {}
-    for suffix, keep in (("", set(readings)), ("_clean", set(readings) & split.clean)):
-        both = [
-            (readings[i].text, first[name], second[name])
-            for i in sorted(keep)
-            if (name := images.rows[i].filename) in first and name in second
-        ]
-        right = {
-            "human1": [text == a for text, a, _ in both],
-            "human2": [text == b for text, _, b in both],
-            "agreed": [text == a for text, a, b in both if a == b],
-            "either": [text in (a, b) for text, a, b in both],
-        }
-        metrics |= {
-            f"{name}{suffix}.exact_match": sum(hits) / len(hits)
-            for name, hits in right.items()
-            if hits
-        }
-    return metrics
+    record.log_file(write_table(work / PREDICTIONS, prediction_rows(images, readings)))
 
 
 def _tags(config: RunConfig, images: Images) -> dict[str, str]:
@@ -179,38 +137,3 @@ def _tags(config: RunConfig, images: Images) -> dict[str, str]:
         "torch": torch.__version__,
         "command": shlex.join(["python", "-m", "experiments", *sys.argv[1:]]),
     }
-
-
-def _prediction_rows(images: Images, readings: Readings) -> list[list[object]]:
-    rows: list[list[object]] = [["split", "filename", "truth", "reading", "confidence"]]
-    for part, by_image in readings.items():
-        for index, reading in by_image.items():
-            row = images.rows[index]
-            confidence = f"{reading.confidence:.6g}"
-            rows.append([part, row.filename, row.label or "", reading.text, confidence])
-    return rows
-
-
-def _image_rows(images: Images, split: Split, readings: Readings) -> list[list[object]]:
-    """For each predicted image: its group of identical images, and whether training had none."""
-    rows: list[list[object]] = [["split", "filename", "group", "clean"]]
-    for part, by_image in readings.items():
-        for index in by_image:
-            filename = images.rows[index].filename
-            rows.append([part, filename, images.groups[index], int(index in split.clean)])
-    return rows
-
-
-def _reader_rows(images: Images) -> list[list[object]]:
-    rows: list[list[object]] = [["reader", "filename", "reading"]]
-    for reader, by_name in images.readings.items():
-        rows += [[reader, filename, text] for filename, text in by_name.items()]
-    return rows
-
-
-def _write(file: Path, rows: list[list[object]]) -> Path:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text.getvalue(), encoding="utf-8")
-    return file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http.client import HTTPException
 from typing import Literal
 
 import torch
@@ -53,7 +54,11 @@ def backbone_names() -> list[str]:
 
 
 def build_trunk(name: str, width_stride: int, pretrained: Literal["none", "imagenet"]) -> Trunk:
-    """The trunk of a backbone. Raises BackboneError."""
+    """The trunk of a backbone. Raises BackboneError.
+
+    Any torchvision classifier whose convolutions stand in a row can be one. Where a family pads its
+    windows unevenly (convnext, squeezenet), a row of features may be a few columns short.
+    """
     if name == "small_cnn":
         if pretrained != "none":
             raise BackboneError("small_cnn has no pretrained weights: set pretrained=none")
@@ -64,7 +69,7 @@ def build_trunk(name: str, width_stride: int, pretrained: Literal["none", "image
         model = torchvision.models.get_model(
             name, weights="DEFAULT" if pretrained == "imagenet" else None
         )
-    except OSError as error:
+    except (OSError, RuntimeError, HTTPException) as error:
         raise BackboneError(
             f"the ImageNet weights of {name} could not be fetched ({error}): put the file into "
             f"{torch.hub.get_dir()}/checkpoints, or set pretrained=none"
@@ -74,7 +79,14 @@ def build_trunk(name: str, width_stride: int, pretrained: Literal["none", "image
         if part in _CLASSIFIER_PARTS:
             break
         layers.append(module)
-    return Trunk(nn.Sequential(*layers), width_stride)
+    try:
+        return Trunk(nn.Sequential(*layers), width_stride)
+    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
+        if isinstance(error, BackboneError):
+            raise
+        raise BackboneError(
+            f"{name} cannot be used as a trunk ({error}): choose another"
+        ) from error
 
 
 def _set_width_stride(layers: nn.Module, wanted: int) -> None:

@@ -101,6 +101,17 @@ def test_steps_are_counted_without_a_trace(loss, decoder):
     assert not model.training
 
 
+@pytest.mark.parametrize("decoder", models.DECODERS)
+def test_hidden_is_the_width_asked_for_or_the_decoders_own(decoder):
+    own = models.DECODERS[decoder].default_hidden
+    sizes = {}
+    for hidden in (None, own, 16):
+        model = models.build("small_cnn", STRIDE, decoder, models.Outputs(13), hidden=hidden)
+        assert model.hidden == (hidden or own)
+        sizes[hidden] = models.count_parameters(model)
+    assert sizes[None] == sizes[own] > sizes[16]
+
+
 @every_arm
 @cheap_backbones
 def test_loss_is_finite_in_training_and_evaluation(loss, decoder, backbone):

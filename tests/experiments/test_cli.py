@@ -191,7 +191,7 @@ def test_from_ablation_to_prediction(cli, data, tiny, tmp_path):
     assert sorted((p, p.stat().st_mtime_ns) for p in data.rglob("*")) == before
 
 
-def test_a_failed_run_is_reported_and_the_rest_goes_on(cli, data, tmp_path, monkeypatch):
+def test_a_failed_run_is_reported_and_the_rest_goes_on(cli, data, tmp_path):
     # A rate at which the loss is no number after a few steps, beside one that is well.
     preset = tmp_path / "broken.toml"
     preset.write_text(

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-from experiments.config import load_run, parse_override, run_config
+from experiments.config import run_config
 from experiments.data.strings import ensure_strings
+from experiments.presets import load_run, parse_override
 from experiments.run import run
 from experiments.tracking import Tracker
 

@@ -190,10 +190,10 @@ def test_no_scores_give_no_readings():
 
 
 def test_a_certain_reading_is_not_more_than_certain():
-    # The sum over alignments is rounded in float32 and may end above 1.
+    # The sum over alignments is rounded in float32 and ends a little above 1 for some of these.
     rng = np.random.default_rng(0)
-    paths = rng.integers(0, 3, size=(50, 40))
-    readings = ctc("73").decode(batch(*(one_hot(path, 3, height=30.0) for path in paths)))
+    scores = [one_hot(path, 3, height=20.0) for path in rng.integers(0, 3, size=(400, 32))]
+    readings = ctc("73").decode(batch(*(row + rng.normal(size=row.shape) for row in scores)))
     assert all(0.999 < reading.confidence <= 1 for reading in readings)
 
 

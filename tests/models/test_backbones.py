@@ -75,6 +75,21 @@ def test_at_its_own_stride_a_trunk_computes_what_the_untouched_model_does(backbo
     torch.testing.assert_close(features, seen[0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("stride", "left"),  # the width strides of stem, pool and the last three stages
+    [(32, [2, 2, 2, 2, 2]), (16, [2, 2, 2, 2, 1]), (8, [2, 2, 2, 1, 1]), (2, [2, 1, 1, 1, 1])],
+)
+def test_the_deepest_layers_lose_their_width_stride_first(stride, left):
+    trunk = build_trunk("resnet18", stride, "none")
+    convolution, pool = trunk.layers[0], trunk.layers[3]
+    stages = [trunk.layers[i][0] for i in (5, 6, 7)]
+    pool_stride = pool.stride if isinstance(pool.stride, tuple) else (pool.stride, pool.stride)
+    strides = [convolution.stride, pool_stride, *(block.conv1.stride for block in stages)]
+    assert strides == [(2, width) for width in left]
+    # A shortcut goes the way of the block that it is added to.
+    assert [block.downsample[0].stride for block in stages] == strides[2:]
+
+
 @pytest.mark.parametrize("backbone", ["small_cnn", "mobilenet_v3_small"])
 def test_a_grey_image_is_read_as_its_rgb_copy(backbone):
     trunk = build_trunk(backbone, 4, "none").eval()
