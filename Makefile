@@ -45,7 +45,7 @@ ui: $(READY)  ## MLflow's own pages of OUT on 127.0.0.1
 	@test -f '$(OUT)/mlflow.db' \
 	  || { echo "error: $(OUT): no runs here; make some with: make ablation" >&2; exit 2; }
 	@MLFLOW_DISABLE_TELEMETRY=true $(RUN) mlflow ui --host 127.0.0.1 --port '$(PORT)' \
-	  --backend-store-uri 'sqlite:///$(abspath $(OUT))/mlflow.db'
+	  --backend-store-uri "sqlite:///$$(realpath '$(OUT)')/mlflow.db"
 
 test: $(READY)  ## The fast tests, under five minutes
 	@$(RUN) pytest -m 'not slow'

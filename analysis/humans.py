@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.metrics import exact_match
+from analysis.metrics import against_people
 from analysis.stats import Interval, share
 
 PEOPLE = ("human1", "human2")
@@ -23,13 +23,7 @@ def agreement(readings: pd.DataFrame) -> Interval:
     return share(int((readings["human1"] == readings["human2"]).sum()), len(readings))
 
 
-def against_people(readings: pd.DataFrame, reader: str) -> dict[str, float]:
-    """Exact match of one reader with each person, where the people agree, and with either."""
-    theirs, a, b = (list(readings[name]) for name in (reader, *PEOPLE))
-    agreed = [(x, y) for x, y, z in zip(theirs, a, b, strict=True) if y == z]
-    return {
-        "human1": exact_match(a, theirs),
-        "human2": exact_match(b, theirs),
-        "agreed": exact_match([y for _, y in agreed], [x for x, _ in agreed]),
-        "either": sum(x in (y, z) for x, y, z in zip(theirs, a, b, strict=True)) / len(theirs),
-    }
+def score(readings: pd.DataFrame, reader: str) -> dict[str, float]:
+    """One reader's exact match with the people; nan where it read none of their images."""
+    read = readings.dropna(subset=[reader])
+    return against_people(*(list(read[name]) for name in (reader, *PEOPLE)))

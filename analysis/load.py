@@ -13,7 +13,6 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
 import mlflow
-from mlflow.utils.file_utils import local_file_uri_to_path
 
 
 class NoRunsError(ValueError):
@@ -48,7 +47,8 @@ def load(out: Path) -> Results:
     )
     if not isinstance(found, pd.DataFrame) or found.empty:
         raise NoRunsError(f"{out}: no runs here")
-    found["folder"] = found["artifact_uri"].map(_folder)
+    # Not the path that MLflow recorded: a store that was copied here can be read as well.
+    found["folder"] = found["run_id"].map(lambda run_id: out / "artifacts" / run_id / "artifacts")
     complete = found["folder"].map(lambda folder: (folder / "predictions.csv").is_file())
     counts = (found["status"] == "FINISHED") & complete
     runs, unfinished = found[counts].set_index("run_id"), found[~counts]
@@ -66,10 +66,6 @@ def load(out: Path) -> Results:
         readers=_readers(runs),
         unfinished=unfinished[["run_id", "tags.mlflow.runName", "status"]],
     )
-
-
-def _folder(uri: str) -> Path:
-    return Path(local_file_uri_to_path(uri))  # type: ignore[no-untyped-call]
 
 
 def _predictions(run_id: str, folder: Path) -> pd.DataFrame:

@@ -25,3 +25,21 @@ def character_error_rate(truths: Sequence[str], readings: Sequence[str]) -> floa
     characters = sum(len(t) for t, _ in pairs)
     edits = sum(Levenshtein.distance(t, r) for t, r in pairs)
     return edits / characters if characters else float("nan")
+
+
+def against_people(
+    readings: Sequence[str], first: Sequence[str], second: Sequence[str]
+) -> dict[str, float]:
+    """Exact match with two people's readings of the same images.
+
+    `human1`, `human2`: with each; `agreed`: on the images that both read alike; `either`: with one
+    of the two. nan where there are none.
+    """
+    trios = list(zip(readings, first, second, strict=True))
+    agreed = [(text, a) for text, a, b in trios if a == b]
+    return {
+        "human1": exact_match(first, readings),
+        "human2": exact_match(second, readings),
+        "agreed": exact_match([a for _, a in agreed], [text for text, _ in agreed]),
+        "either": exact_match([text if text in (a, b) else a for text, a, b in trios], readings),
+    }

@@ -16,6 +16,9 @@ from analysis.tables import Comparison, Section
 # cross-entropy + stop over CTC ("10%+"), as fractions.
 CLAIMED_ACCURACY, CLAIMED_AGREEMENT, CLAIMED_LEAD = 0.9466, 0.93, 0.10
 
+# With as many, simulated intervals cover the truth about as often as they say.
+_ENOUGH_SEEDS = 8
+
 
 class Written(NamedTuple):
     """The files of a report, and its answer for each data set and split."""
@@ -64,7 +67,8 @@ def _section(section: Section, results: Results) -> list[str]:
             "### The same arm but for the loss",
             "",
             "Difference in exact match on the leak-free test images, in points, with its 95% "
-            "interval (paired bootstrap over seeds and groups of identical images).",
+            "interval (paired bootstrap over seeds and groups of identical images). "
+            + _caution(pairs),
             "",
             *_grid(
                 ["first", "second", "seeds", "images", "first - second", "95% interval", "shown?"],
@@ -150,10 +154,9 @@ def _people(section: Section, results: Results) -> list[str]:
     agree = humans.agreement(readings)
     columns = ["human1", "human2", "agreed", "either"]
     rows = [
-        [name, *(f"{100 * scores[c]:.1f}" for c in columns), ""]
+        [name, *(_percent(scores[c]) for c in columns), ""]
         for name in sorted(set(readings.columns) - set(humans.PEOPLE))
-        if len(read := readings.dropna(subset=[name]))
-        for scores in [humans.against_people(read, name)]
+        for scores in [humans.score(readings, name)]
     ]
     for _, arm in tables.arms(section).iterrows():
         rows.append([arm["label"], *(_mean(arm, c) for c in [*columns, "agreed_clean"])])
@@ -182,6 +185,16 @@ def _provenance(section: Section) -> list[str]:
     ]
 
 
+def _caution(pairs: list[Comparison]) -> str:
+    """A bootstrap of a few seeds knows too little of how much seeds differ."""
+    if min(pair.seeds for pair in pairs) >= _ENOUGH_SEEDS:
+        return ""
+    return (
+        f"With fewer than {_ENOUGH_SEEDS} seeds these intervals are too narrow: they hold for the "
+        "seeds that were run, and a `yes` says little about others."
+    )
+
+
 def _comparison_row(pair: Comparison) -> list[str]:
     d = pair.difference
     return [
@@ -208,11 +221,13 @@ def _signed(difference: float) -> str:
     return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
+def _percent(value: float) -> str:
+    return "" if pd.isna(value) else f"{100 * value:.1f}"
+
+
 def _mean(arm: pd.Series, name: str) -> str:
-    if pd.isna(arm[name]):
-        return ""
-    mean = f"{100 * arm[name]:.1f}"
-    return mean if pd.isna(arm[f"{name}_sd"]) else f"{mean} ± {100 * arm[f'{name}_sd']:.1f}"
+    mean, spread = _percent(arm[name]), _percent(arm[f"{name}_sd"])
+    return f"{mean} ± {spread}" if spread else mean
 
 
 def _grid(heads: list[str], rows: list[list[str]]) -> list[str]:

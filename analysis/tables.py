@@ -54,7 +54,7 @@ class Comparison:
 
 
 def sections(results: Results) -> list[Section]:
-    """One for each data digest and split, the latest used last."""
+    """One for each data digest and split, in the order of their first runs."""
     found = []
     keys = ["tags.dataset", "tags.data_digest", "tags.split"]
     for (dataset, digest, split), runs in results.runs.groupby(keys, sort=False):
@@ -63,7 +63,7 @@ def sections(results: Results) -> list[Section]:
         named = runs.assign(
             arm=_join(runs[config]), twin=_join(runs[apart]), label=_labels(runs, config)
         )
-        # The same arm and seed made twice, under another recipe say, would count twice.
+        # The same arm and seed made twice, in a run that was restored say, would count twice.
         latest = named.drop_duplicates(["arm", "config.seed"], keep="last")
         found.append(Section(str(dataset), str(digest), str(split), latest))
     return found

@@ -55,10 +55,12 @@ def ablation(
     print(f", {len(outcome.failed)} failed" if outcome.failed else "")
     for job in outcome.failed:
         print(f"failed: {job.name}: {job.last_line()}; see {job.log}", file=sys.stderr)
-    written = _report(out)
-    for file in written:
-        parent.log_file(file)
-    parent.end("FAILED" if outcome.failed else "FINISHED")
+    try:
+        if outcome.made or outcome.skipped:
+            for file in _report(out):
+                parent.log_file(file)
+    finally:
+        parent.end("FAILED" if outcome.failed else "FINISHED")
     if outcome.failed:
         raise typer.Exit(1)
 
@@ -109,6 +111,8 @@ def predict(
 
     if output.exists():
         raise UserError(f"{output}: exists already; name another file")
+    if not output.parent.is_dir():
+        raise UserError(f"{output.parent}: no such folder; make it, or name another file")
     readings = read(run, paths, out)
     write(readings, output)
     print(f"{len(readings)} readings in {output}")
@@ -149,6 +153,10 @@ def main() -> NoReturn:
         app()
     except UserError as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        sys.exit(2)
+    except OSError as error:
+        what, why = error.filename or "input or output", error.strerror or error
+        sys.stderr.write(f"error: {what}: {why}\n")
         sys.exit(2)
     except SystemExit as ended:
         if ended.code == 130:

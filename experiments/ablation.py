@@ -20,10 +20,10 @@ from rich.text import Text
 
 from experiments import train
 from experiments.config import RunConfig
-from experiments.data.cells import Images
+from experiments.data.cells import Images, read_cells
 from experiments.presets import Preset
 from experiments.run import data_folder, load_data, run_name
-from experiments.tracking import RunRecord, Tracker
+from experiments.tracking import RunRecord, Tracker, lock
 
 
 @dataclass
@@ -87,15 +87,17 @@ def ablation(
         all_jobs.append(Job(config, run_hash, out / "logs" / f"{run_hash}.log"))
     waiting = [job for job in all_jobs if tracker.finished(job.run_hash) is None]
     skipped = [job for job in all_jobs if job not in waiting]
-    jobs = jobs or (1 if torch.cuda.is_available() else os.cpu_count() or 1)
+    jobs = jobs or (1 if torch.cuda.is_available() else _cores())
 
     key = hashlib.sha256(f"{preset_name}/{images.digest}".encode()).hexdigest()[:16]
     parent = tracker.start_parent(f"{preset_name} on {images.name}", key)
     parent.set_tags({"preset": preset_name, "dataset": images.name, "data_digest": images.digest})
     made, failed = list[Job](), list[Job]()
     try:
-        for job in _work_off(waiting, folder, out, parent.run_id, jobs):
-            (made if job.ok else failed).append(job)
+        busy = f"{out}: another ablation is at work there; wait for it, or set OUT (--out)"
+        with lock(out / "ablation.lock", otherwise=busy):
+            for job in _work_off(waiting, folder, out, parent.run_id, jobs):
+                (made if job.ok else failed).append(job)
     except BaseException as error:
         parent.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
@@ -104,9 +106,18 @@ def ablation(
     return Outcome(skipped, made, failed), parent
 
 
+def _cores() -> int:
+    """The CPU cores that this process may use: in a container fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _check(configs: list[RunConfig], folder: Path) -> Images:
     """Find now what would otherwise stop each run by itself. Returns the data set."""
     images = load_data(configs[0], folder)
+    for charset in {config.charset for config in configs}:
+        read_cells(folder, charset)
     seen = set()
     for config in configs:
         if (shape := config.model_dump_json(exclude={"seed"})) not in seen:
@@ -125,7 +136,7 @@ def _work_off(
         TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
     )
     task = bar.add_task("runs", total=len(waiting))
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, _cores() // jobs)
     queue, active = list(waiting), list[Job]()
 
     def view() -> RenderableType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from difflib import get_close_matches
@@ -16,7 +17,7 @@ from experiments.errors import UserError
 # Raise it when the same settings begin to mean another training: it is part of every run's hash.
 RECIPE: Literal[1] = 1
 
-_Positive = Annotated[float, Field(gt=0)]
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -60,7 +61,7 @@ class SGDCyclic(Frozen):
     mode: Literal["triangular", "triangular2"] = "triangular"
     base_momentum: _Fraction = 0.8
     max_momentum: _Fraction = 0.9
-    weight_decay: float = Field(0, ge=0)
+    weight_decay: float = Field(0, ge=0, allow_inf_nan=False)
 
 
 class AdamWOneCycle(Frozen):
@@ -68,8 +69,8 @@ class AdamWOneCycle(Frozen):
 
     name: Literal["adamw_onecycle"] = "adamw_onecycle"
     max_lr: _Positive = 0.003
-    warmup: _Fraction = 0.25
-    weight_decay: float = Field(0.01, ge=0)
+    warmup: float = Field(0.25, gt=0, lt=1)
+    weight_decay: float = Field(0.01, ge=0, allow_inf_nan=False)
 
 
 class RunConfig(Frozen):
@@ -103,7 +104,7 @@ class RunConfig(Frozen):
     batch_size: int = Field(32, ge=2)
     clip_norm: _Positive = 5.0
     patience: int | None = Field(None, ge=1)
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
     @model_validator(mode="before")
     @classmethod
@@ -138,6 +139,9 @@ class RunConfig(Frozen):
             raise ValueError(f"the loss {self.loss} needs a decoder of {', '.join(fitting)}")
         if len(set(self.charset)) != len(self.charset):
             raise ValueError("charset has a character twice")
+        if self.affine.scale[0] > self.affine.scale[1]:
+            raise ValueError("affine.scale: the lower factor comes first")
+        self.objective()
         return self
 
     def objective(self) -> losses.Objective:
@@ -159,7 +163,7 @@ class RunConfig(Frozen):
 
 def run_config(settings: dict[str, Any], overrides: dict[str, Any]) -> RunConfig:
     """Checked settings, with the values of dotted keys put in. Raises UserError naming the key."""
-    merged = json.loads(json.dumps(settings))
+    merged = copy.deepcopy(settings)
     for key, value in overrides.items():
         *parents, last = key.split(".")
         node = merged

@@ -15,9 +15,9 @@ def build_optimizer(
     """The optimiser and the schedule of a run of `total_steps` batches."""
     if isinstance(config, AdamWOneCycle):
         adamw = AdamW(model.parameters(), lr=config.max_lr, weight_decay=config.weight_decay)
-        return adamw, OneCycleLR(
-            adamw, config.max_lr, total_steps=total_steps, pct_start=config.warmup
-        )
+        # A first phase that ends with the first step would make torch divide by zero.
+        warmup = config.warmup + (1e-6 if config.warmup * total_steps == 1 else 0)
+        return adamw, OneCycleLR(adamw, config.max_lr, total_steps=total_steps, pct_start=warmup)
     sgd = SGD(
         model.parameters(),
         lr=config.base_lr,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
-import tempfile
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from experiments.config import run_config
@@ -26,10 +26,13 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 def load_model(artifacts: Path) -> tuple[Reader, Objective, tuple[int, int, int]]:
     """The trained model of a run, its objective and its image size (height, width, channels)."""
     settings = json.loads((artifacts / "config.json").read_text(encoding="utf-8"))
-    # The weights come from the run, not from where its training began.
-    config = run_config(settings, {"pretrained": "none"})
-    model, objective = build(config)
-    model.load_state_dict(load_file(artifacts / "weights.safetensors"))
+    try:
+        # The weights come from the run, not from where its training began.
+        config = run_config(settings, {"pretrained": "none"})
+        model, objective = build(config)
+        model.load_state_dict(load_file(artifacts / "weights.safetensors"))
+    except (UserError, SafetensorError, RuntimeError) as error:
+        raise UserError(f"{artifacts}: cannot be loaded ({error}); train the run again") from error
     size = config.image
     return model.eval(), objective, (size.height, size.width, size.channels)
 
@@ -37,7 +40,7 @@ def load_model(artifacts: Path) -> tuple[Reader, Objective, tuple[int, int, int]
 def predict(run_id: str, paths: list[Path], out: Path) -> list[tuple[str, Reading]]:
     """File names and readings. paths: images, or folders of images. Raises UserError."""
     artifacts = Tracker(out).artifacts(run_id) if (out / "mlflow.db").exists() else None
-    if artifacts is None or not (artifacts / "weights.safetensors").is_file():
+    if artifacts is None:
         raise UserError(f"{run_id}: no finished run in {out}; take an id from its report or the UI")
     files = [file for path in paths for file in _images(path)]
     names = [file.name for file in files]
@@ -50,21 +53,17 @@ def predict(run_id: str, paths: list[Path], out: Path) -> list[tuple[str, Readin
 
 def write(readings: list[tuple[str, Reading]], output: Path) -> None:
     """filename;value;confidence rows behind a header. Raises UserError rather than overwrite."""
+    making = output.with_name(f".{output.name}.making")
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=output.parent, prefix=".making-", encoding="utf-8", newline="", delete=False
-        ) as file:
+        with making.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             writer = csv.writer(file, delimiter=";", lineterminator="\n")
             writer.writerow(["filename", "value", "confidence"])
             writer.writerows([name, text, f"{sure:.4f}"] for name, (text, sure) in readings)
-        try:
-            os.link(file.name, output)  # unlike a rename, this fails where there is a file
-        finally:
-            os.unlink(file.name)
+        os.link(making, output)  # unlike a rename, this fails where there is a file
     except FileExistsError:
         raise UserError(f"{output}: exists already; name another file") from None
-    except OSError as error:
-        raise UserError(f"{output}: cannot be written ({error.strerror}); name another") from error
+    finally:
+        making.unlink(missing_ok=True)
 
 
 def _images(path: Path) -> list[Path]:

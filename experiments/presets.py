@@ -28,12 +28,18 @@ class Preset(Frozen):
 
     def expand(self, seeds: list[int] | None = None) -> list[RunConfig]:
         """Every run, the seeds outermost, so that a whole comparison is there early."""
-        return [
+        if any("seed" in axes for axes in self.grid):
+            raise UserError("seed is no key of a grid; set seeds")
+        configs = [
             run_config(self.run | {"seed": seed}, dict(zip(axes, values, strict=True)))
             for seed in (range(self.seeds) if seeds is None else seeds)
             for axes in self.grid
             for values in product(*axes.values())
         ]
+        if not configs:
+            raise UserError("the grid has no runs; give each of its keys at least one value")
+        # A point that stands in two grids is one run.
+        return list({config.model_dump_json(): config for config in configs}.values())
 
 
 def load_preset(name: str) -> Preset:

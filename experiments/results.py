@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from pathlib import Path
 
-from analysis.metrics import character_error_rate, exact_match
+from analysis.metrics import against_people, character_error_rate, exact_match
 from experiments.data.cells import Images
 from experiments.data.splits import Split
 from losses import Reading
@@ -44,16 +45,11 @@ def human_metrics(images: Images, split: Split, readings: dict[int, Reading]) ->
             for i in sorted(keep)
             if (name := images.rows[i].filename) in first and name in second
         ]
-        right = {
-            "human1": [text == a for text, a, _ in both],
-            "human2": [text == b for text, _, b in both],
-            "agreed": [text == a for text, a, b in both if a == b],
-            "either": [text in (a, b) for text, a, b in both],
-        }
+        scores = against_people(*([trio[k] for trio in both] for k in range(3)))
         metrics |= {
-            f"{name}{suffix}.exact_match": sum(hits) / len(hits)
-            for name, hits in right.items()
-            if hits
+            f"{name}{suffix}.exact_match": score
+            for name, score in scores.items()
+            if not math.isnan(score)
         }
     return metrics
 
@@ -91,6 +87,5 @@ def write_table(file: Path, rows: list[list[object]]) -> Path:
     """Rows as CSV; returns the file."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text.getvalue(), encoding="utf-8")
     return file

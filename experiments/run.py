@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
@@ -53,15 +54,18 @@ def run(config: RunConfig, folder: Path, out: Path, parent: str | None = None) -
         if (done := tracker.finished(run_hash)) is not None:
             print(f"finished before as {done}")
             return done
+        checkpoint_file = out / "runs" / run_hash / "checkpoint.safetensors"
         tags = _tags(config, images) | ({"mlflow.parentRunId": parent} if parent else {})
         record = tracker.start_run(run_name(config), run_hash, tags)
         try:
-            _make(config, images, folder, out / "runs" / run_hash, record)
+            _make(config, images, folder, checkpoint_file, record)
         except BaseException as error:
             # Ctrl-C is no failure: the run waits, KILLED, for its next start.
             record.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
             raise
         record.end()
+        # A finished run needs no checkpoint; what it learnt is among its artifacts.
+        checkpoint_file.unlink(missing_ok=True)
     return record.run_id
 
 
@@ -71,26 +75,32 @@ def run_name(config: RunConfig) -> str:
     return "-".join(map(str, parts))
 
 
-def _make(config: RunConfig, images: Images, folder: Path, work: Path, record: RunRecord) -> None:
+def _make(
+    config: RunConfig, images: Images, folder: Path, checkpoint_file: Path, record: RunRecord
+) -> None:
     record.log_params(config.flat())
     record.log_data(images.name, folder, images.digest)
     split = make_split(images, config.split, config.val_fraction, config.seed)
-    checkpoint_file = work / "checkpoint.safetensors"
+
+    def log_curves(progress: Progress) -> None:
+        # From the first epoch on: the record may be a new one, and the checkpoint older.
+        for epoch, metrics in enumerate(progress.history):
+            record.log_epoch(epoch, metrics)
+
     with EpochLog(config.epochs) as log:
 
         def on_epoch(epoch: int, progress: Progress) -> None:
             log.on_epoch(epoch, progress)
-            record.log_epoch(epoch, progress.history[epoch])
+            log_curves(progress)
 
         fitted = fit(config, images, split, checkpoint_file, log.on_batch, on_epoch)
+    log_curves(fitted.progress)
     record.log_params({"parameters": models.count_parameters(fitted.model)})
-    _log_results(config, fitted, images, split, work, record)
-    # A finished run needs no checkpoint; what it learnt is among its artifacts.
-    checkpoint_file.unlink(missing_ok=True)
+    _log_results(config, fitted, images, split, record)
 
 
 def _log_results(
-    config: RunConfig, fitted: Fitted, images: Images, split: Split, work: Path, record: RunRecord
+    config: RunConfig, fitted: Fitted, images: Images, split: Split, record: RunRecord
 ) -> None:
     parts = {"val": split.val, "test": split.test, "human": split.human}
     readings = {
@@ -108,18 +118,20 @@ def _log_results(
             **human_metrics(images, split, readings.get("human", {})),
         }
     )
-    work.mkdir(parents=True, exist_ok=True)
-    settings = work / "config.json"
-    settings.write_text(config.model_dump_json(indent=1))
-    record.log_file(settings)
-    weights = work / "weights.safetensors"
-    save_file({k: v.contiguous() for k, v in fitted.model.state_dict().items()}, weights)
-    record.log_file(weights)
-    record.log_file(write_table(work / "images.csv", image_rows(images, split, readings)))
-    if images.readings:
-        record.log_file(write_table(work / "readers.csv", reader_rows(images)))
-    # Last, since a run counts once it has its predictions.
-    record.log_file(write_table(work / PREDICTIONS, prediction_rows(images, readings)))
+    with tempfile.TemporaryDirectory() as making:
+        settings = Path(making, "config.json")
+        settings.write_text(config.model_dump_json(indent=1))
+        record.log_file(settings)
+        weights = Path(making, "weights.safetensors")
+        save_file({k: v.contiguous() for k, v in fitted.model.state_dict().items()}, weights)
+        record.log_file(weights)
+        tables = {"images.csv": image_rows(images, split, readings)}
+        if images.readings:
+            tables["readers.csv"] = reader_rows(images)
+        # Last, since a run counts once it has its predictions.
+        tables[PREDICTIONS] = prediction_rows(images, readings)
+        for name, rows in tables.items():
+            record.log_file(write_table(Path(making, name), rows))
 
 
 def _tags(config: RunConfig, images: Images) -> dict[str, str]:

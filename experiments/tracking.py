@@ -26,6 +26,8 @@ from mlflow.entities import Run  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 from mlflow.utils.file_utils import local_file_uri_to_path  # noqa: E402
 
+from experiments.errors import UserError  # noqa: E402
+
 EXPERIMENT = "head-to-head"
 PREDICTIONS = "predictions.csv"
 # Curves stand under this prefix, apart from the final metrics: MLflow takes the value at the last
@@ -58,11 +60,12 @@ class Tracker:
                 )
             else:
                 self.experiment_id = experiment.experiment_id
+                self._check_place(Path(local_file_uri_to_path(experiment.artifact_location)))  # type: ignore[no-untyped-call]
 
     def finished(self, run_hash: str) -> str | None:
         """The id of the run with this hash that counts: finished, its predictions in place."""
         for run in self._search(f"tags.run_hash = '{run_hash}' and status = 'FINISHED'"):
-            if (artifact_folder(run) / PREDICTIONS).is_file():
+            if self.artifacts(run.info.run_id) is not None:
                 return str(run.info.run_id)
         return None
 
@@ -91,11 +94,22 @@ class Tracker:
         return RunRecord(self._client, run)
 
     def artifacts(self, run_id: str) -> Path | None:
-        """The folder of a run's artifacts; None where there is no such run."""
+        """The folder of a finished run's artifacts; None where there is no such run."""
         try:
-            return artifact_folder(self._client.get_run(run_id))
+            run = self._client.get_run(run_id)
         except mlflow.MlflowException:
             return None
+        folder = self.out / "artifacts" / run_id / "artifacts"
+        counts = run.info.status == "FINISHED" and (folder / PREDICTIONS).is_file()
+        return folder if counts else None
+
+    def _check_place(self, recorded: Path) -> None:
+        """MLflow records whole paths: from a moved folder it would write to the old one."""
+        if recorded != self.out / "artifacts":
+            raise UserError(
+                f"{self.out}: was made as {recorded.parent}, and its runs cannot go on elsewhere: "
+                "move it back, or set OUT (--out) to a new folder"
+            )
 
     def _search(self, condition: str) -> list[Run]:
         return list(self._client.search_runs([self.experiment_id], condition))
@@ -106,7 +120,6 @@ class RunRecord:
 
     def __init__(self, client: MlflowClient, run: Run) -> None:
         self.run_id = str(run.info.run_id)
-        self.folder = artifact_folder(run)
         known = client.get_metric_history(self.run_id, _EVERY_EPOCH)
         self._logged = max((metric.step for metric in known), default=-1)
 
@@ -144,15 +157,16 @@ class RunRecord:
         mlflow.end_run(status)
 
 
-def artifact_folder(run: Run) -> Path:
-    """Where a run's artifacts lie; the store is always on this machine's disk."""
-    return Path(local_file_uri_to_path(run.info.artifact_uri))  # type: ignore[no-untyped-call]
-
-
 @contextmanager
-def lock(file: Path) -> Iterator[None]:
-    """Hold the file's lock, waiting for it. The system frees it when its holder dies."""
+def lock(file: Path, otherwise: str | None = None) -> Iterator[None]:
+    """Hold the file's lock, which the system frees when its holder dies.
+
+    otherwise: the UserError to raise where another process holds it; by default wait for it.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if otherwise else 0))
+        except BlockingIOError:
+            raise UserError(otherwise) from None
         yield

@@ -78,7 +78,13 @@ def build(config: RunConfig) -> tuple[Reader, Objective]:
 def check_labels(config: RunConfig, objective: Objective, model: Reader, images: Images) -> None:
     """Refuse, by name, a label that the arm can never emit."""
     size = config.image
-    steps = models.count_steps(model, (size.channels, size.height, size.width))
+    try:
+        steps = models.count_steps(model, (size.channels, size.height, size.width))
+    except RuntimeError as error:
+        raise UserError(
+            f"images of {size.height}x{size.width} are too small for {config.backbone}: "
+            "raise image.height or image.width"
+        ) from error
     for row in images.rows:
         if row.label is not None:
             try:

@@ -32,6 +32,10 @@ class CrossEntropyStop(Objective):
 
     layout: ClassVar[Layout] = "slots"
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.length_weight < float("inf"):
+            raise ValueError(f"length_weight is a factor from 0 on, not {self.length_weight}")
+
     @property
     def num_classes(self) -> int:
         return len(self.charset) + 1

@@ -47,7 +47,7 @@ class CTC(Objective):
 
     def encode(self, texts: list[str]) -> Targets:
         lengths = torch.tensor([len(text) for text in texts], dtype=torch.int64)
-        classes = torch.full((len(texts), max(1, *map(len, texts), 1)), self.blank)
+        classes = torch.full((len(texts), max([1, *map(len, texts)])), self.blank)
         for row, text in zip(classes, texts, strict=True):
             row[: len(text)] = torch.tensor(self.classes_of(text), dtype=torch.int64)
         return Targets(classes, lengths)

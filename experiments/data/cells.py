@@ -86,7 +86,8 @@ def read_cells(folder: Path, charset: str) -> Cells:
         file = folder / "crnn_labels" / f"{part}.txt"
         if part == "val" and not file.exists():
             continue
-        for number, filename in _read_list(file):
+        for number, line in _lines(file, header=False):
+            filename = _name_in(line, values)
             where = f"{file}, row {number}: {filename}"
             if filename in listed:
                 raise UserError(f"{where} is already in the {listed[filename]} list; keep one")
@@ -149,7 +150,7 @@ def decode(path: Path, height: int, width: int, channels: int) -> Decoded:
     try:
         content = path.read_bytes()
         with Image.open(BytesIO(content)) as file:
-            image = file.convert("RGB")
+            image = _to_rgb(file)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: not a readable image ({error}); replace or remove it") from error
     identity = hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
@@ -158,6 +159,16 @@ def decode(path: Path, height: int, width: int, channels: int) -> Decoded:
     image = image.resize((width, height), Image.Resampling.BILINEAR)
     pixels = np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)
     return Decoded(pixels, identity, hashlib.sha256(content).digest())
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Any mode as RGB: 16-bit greys scaled, not cut off at white, and what is clear as paper."""
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image) // 256).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        clear = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
+    return image.convert("RGB")
 
 
 def _read_values(file: Path) -> dict[str, tuple[int, str]]:
@@ -173,9 +184,12 @@ def _read_values(file: Path) -> dict[str, tuple[int, str]]:
     return values
 
 
-def _read_list(file: Path) -> list[tuple[int, str]]:
-    """(row number, file name) of every row."""
-    return [(number, line.split()[0]) for number, line in _lines(file, header=False)]
+def _name_in(line: str, values: dict[str, tuple[int, str]]) -> str:
+    """The file name at the begin of a list's row: the longest that has a value, spaces and all."""
+    name = line
+    while name not in values and " " in name:
+        name = name.rpartition(" ")[0].rstrip()
+    return name
 
 
 def _lines(file: Path, header: bool) -> list[tuple[int, str]]:
@@ -185,7 +199,10 @@ def _lines(file: Path, header: bool) -> list[tuple[int, str]]:
         raise UserError(f"{file}: no such file; the README shows the layout") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: cannot be read as UTF-8 text ({error}); save it so") from error
+    # A list without its header would lose its first image.
     lines = [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if header and lines and lines[0][1].lower() != "filename;value":
+        raise UserError(f"{file}, row 1: {lines[0][1]!r} is no header; put filename;value first")
     if len(lines) <= header:
         raise UserError(f"{file}: the list is empty; add at least one image")
     return lines[header:]

@@ -32,6 +32,8 @@ _SHAPES: dict[str, float] = {
     "dd.ddd": 1.4, "dddd": 0.8, "-ddd": 0.7, "ddddd": 0.7, "dd.dd": 0.6, "ddd.dd": 0.5,
     "ddd.d": 0.5, "-dd": 0.4, "-ddd.d": 0.3, "-dd.d": 0.3, "-ddd.dd": 0.2, "-dd.ddd": 0.2,
 }  # fmt: skip
+# How often a digit is that before it once more, beside the times that it is so by chance.
+_REPEAT = 0.1
 # How often a label begins with each digit, and how often it goes on with it; also in percent.
 _FIRST: dict[str, float] = {
     "0": 1,
@@ -56,8 +58,7 @@ _LATER: dict[str, float] = {
     "7": 6,
     "8": 6,
     "9": 5,
-}  # How much more often than by chance a digit is written twice in a row.
-_REPEAT = 0.1
+}
 
 
 def ensure_strings(parent: Path, seed: int = 0, counts: dict[str, int] | None = None) -> Path:
@@ -73,6 +74,7 @@ def ensure_strings(parent: Path, seed: int = 0, counts: dict[str, int] | None = 
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
+    making.chmod(0o755)  # a temporary folder is closed to others, a data set is not
     try:
         write_strings(making, seed, counts)
         try:
@@ -92,7 +94,7 @@ def write_strings(folder: Path, seed: int, counts: dict[str, int]) -> None:
     (folder / "crnn_labels").mkdir()
     values = ["filename;value"]
     number = 0
-    for part, pool in zip(counts, _pools(labels, seed), strict=True):
+    for part, pool in zip(_POOLS, _pools(labels, seed), strict=True):
         rng = np.random.default_rng([seed, list(_POOLS).index(part)])
         names = []
         for _ in range(counts[part]):

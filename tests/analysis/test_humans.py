@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import pytest
 
-from analysis.humans import against_people, agreement, side_by_side
+from analysis.humans import agreement, score, side_by_side
 
 
 def readers(**by_reader: dict[str, str]) -> pd.DataFrame:
@@ -50,20 +50,20 @@ def test_agreement_is_the_share_read_alike_with_its_wilson_interval():
 
 
 def test_a_reader_against_each_person_both_and_either():
-    found = against_people(side_by_side(TABLE), "output1")
+    found = score(side_by_side(TABLE), "output1")
     assert found == pytest.approx(
         {"human1": 3 / 6, "human2": 3 / 6, "agreed": 2 / 3, "either": 4 / 6}
     )
 
 
 def test_a_person_against_people_has_the_agreement_with_the_other():
-    found = against_people(side_by_side(TABLE), "human2")
+    found = score(side_by_side(TABLE), "human2")
     assert found == pytest.approx({"human1": 0.5, "human2": 1.0, "agreed": 1.0, "either": 1.0})
 
 
 def test_people_who_never_agree_leave_nothing_agreed():
     table = side_by_side(readers(human1={"a": "1"}, human2={"a": "7"}, output1={"a": "7"}))
-    found = against_people(table, "output1")
+    found = score(table, "output1")
     assert math.isnan(found["agreed"])
     assert found["either"] == 1.0
 

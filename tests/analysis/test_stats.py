@@ -72,10 +72,10 @@ def test_one_seed_and_no_copies_is_the_ordinary_paired_bootstrap():
     first, second = one_seed(images=400)
     gain = first[0].astype(float) - second[0]
     found = paired_difference(
-        first, second, np.arange(400), np.random.default_rng(0), resamples=20_000
+        first, second, np.arange(400), np.random.default_rng(0), resamples=10_000
     )
     by_scipy = scipy.stats.bootstrap(
-        (gain,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1)
+        (gain,), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(1)
     ).confidence_interval
     half = Z * gain.std() / math.sqrt(400)
     # Both are random in the third decimal; an image is 0.0025.
@@ -105,10 +105,10 @@ def test_identical_images_count_as_one(size):
     """Groups of `size` copies read alike hold no more than one image each: sqrt(size) wider."""
     first, second = (np.repeat(arm, size, axis=1) for arm in one_seed(images=300))
     images = 300 * size
-    alone = paired_difference(first, second, np.arange(images), np.random.default_rng(0))
+    alone = paired_difference(first, second, np.arange(images), np.random.default_rng(0), 2000)
     # The numbers of groups are indices of images elsewhere: any integers will do.
     groups = np.repeat(np.random.default_rng(2).permutation(1000)[:300], size)
-    together = paired_difference(first, second, groups, np.random.default_rng(0))
+    together = paired_difference(first, second, groups, np.random.default_rng(0), 2000)
     assert together.estimate == pytest.approx(alone.estimate)
     assert width(together) / width(alone) == pytest.approx(math.sqrt(size), rel=0.12)
 

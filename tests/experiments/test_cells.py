@@ -428,3 +428,11 @@ def test_a_human_image_that_cannot_be_read_is_named(folder):
     file = folder / HUMAN / "1.jpg"
     file.write_bytes(b"nothing")
     refused(folder, str(file), "not a readable image")
+
+
+def test_a_values_file_without_its_header_is_refused(make_cells):
+    folder = make_cells()
+    values = folder / "cell_images/training_set_values.txt"
+    values.write_text("\n".join(values.read_text().splitlines()[1:]))
+    with pytest.raises(UserError, match=r"row 1.*no header.*put filename;value first"):
+        read_cells(folder, "0123456789.-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from itertools import product
 
 import pytest
@@ -472,3 +473,22 @@ def test_a_config_json_that_is_none_is_one_line_that_names_it(tmp_path, content)
     with pytest.raises(UserError, match=r"config\.json") as caught:
         load_run(str(file))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"clip_norm": float("inf")}, "clip_norm"),
+        ({"affine": {"scale": [1.1, 0.9]}}, "affine.scale"),
+        ({"loss": "ce_stop", "loss_options": {"length_weight": -1}}, "length_weight"),
+        ({"epochs": date(2026, 1, 1)}, "epochs"),
+    ],
+)
+def test_values_without_a_meaning_are_refused(settings, named):
+    assert named in refused(settings)
+
+
+def test_a_grid_without_runs_is_refused():
+    for grid in ([], [{"loss": []}]):
+        with pytest.raises(UserError, match="no runs"):
+            Preset.model_validate({"grid": grid}).expand()
