@@ -35,7 +35,8 @@ def write_report(out: Path, folder: Path) -> Written:
     _replace(report, markdown(results))
     _replace(runs, results.runs.drop(columns="folder").to_csv())
     answers = [
-        f"{section.dataset}, {section.split} split: {answer(section, results.predictions)}"
+        f"{section.dataset}, {section.split} split: "
+        + answer(section, tables.comparisons(section, results.predictions))
         for section in tables.sections(results)
     ]
     return Written([report, runs], [text.replace("**", "") for text in answers])
@@ -60,7 +61,7 @@ def _section(section: Section, results: Results) -> list[str]:
     predictions = results.predictions[results.predictions["run_id"].isin(section.runs.index)]
     pairs = tables.comparisons(section, predictions)
     lines = [f"## {section.dataset}, {section.split} split", ""]
-    lines += [answer(section, predictions), ""]
+    lines += [answer(section, pairs), ""]
     lines += _arms(section, predictions)
     if pairs:
         lines += [
@@ -75,25 +76,19 @@ def _section(section: Section, results: Results) -> list[str]:
                 [_comparison_row(pair) for pair in pairs],
             ),
         ]
-    lines += _people(section, results)
+    lines += _people(section, results, predictions)
     lines += _provenance(section)
     return lines
 
 
-def answer(section: Section, predictions: pd.DataFrame) -> str:
-    """One sentence: the best arm of each loss by validation, judged on test."""
-    best = tables.best_by_validation(section)
-    if len(best) < 2:
-        return "Only one loss has finished runs: there is nothing to compare yet."
-    sentences = []
-    for position, first in enumerate(best):
-        for second in best[position + 1 :]:
-            compared = tables.compare(section, predictions, first, second)
-            if compared is None:
-                sentences.append("The best arms have no seed in common: no paired comparison.")
-                continue
-            sentences.append(_sentence(compared))
-    return " ".join(sentences)
+def answer(section: Section, pairs: list[Comparison]) -> str:
+    """One sentence: of the pairs that differ in the loss alone, the one that validates best."""
+    if (best := tables.best_by_validation(section, pairs)) is None:
+        return (
+            "There is nothing to compare yet: no two arms that differ in the loss alone have a "
+            "seed and a leak-free test image in common."
+        )
+    return _sentence(best)
 
 
 def _sentence(compared: Comparison) -> str:
@@ -102,14 +97,20 @@ def _sentence(compared: Comparison) -> str:
     d = compared.difference
     first, second = f"**{compared.first}**", f"**{compared.second}**"
     seeds = "1 seed" if compared.seeds == 1 else f"{compared.seeds} seeds"
+    if compared.seeds < _ENOUGH_SEEDS:
+        seeds = f"{seeds} only, and it holds for these"
     basis = (
         f"{_signed(d.estimate)} points (95% interval {_points(d)}; {seeds}, {compared.images} "
-        "leak-free test images, both arms chosen by validation)"
+        "leak-free test images, the pair chosen by validation)"
     )
     if _shown(d):
         text = f"{first} reads more cells right than {second}: {basis}."
     else:
-        text = f"No difference is shown between {first} and {second}: {basis}."
+        seen = 50 * (d.high - d.low)
+        text = (
+            f"No difference is shown between {first} and {second}: {basis}; one of less than "
+            f"about {seen:.1f} points could not have been seen."
+        )
     if d.low > -CLAIMED_LEAD and d.high < CLAIMED_LEAD:
         text += f" A lead of {100 * CLAIMED_LEAD:.0f} points either way is ruled out for these two."
     return text
@@ -146,17 +147,20 @@ def _arms(section: Section, predictions: pd.DataFrame) -> list[str]:
     ]
 
 
-def _people(section: Section, results: Results) -> list[str]:
+def _people(section: Section, results: Results, predictions: pd.DataFrame) -> list[str]:
     readers = results.readers[results.readers["data_digest"] == section.digest]
     readings = humans.side_by_side(readers)
     if readings.empty:
         return ["### People", "", "This data set has no images that two people read.", ""]
     agree = humans.agreement(readings)
+    seen = predictions[predictions["split"] == "human"]
+    leak_free = set(seen.loc[seen["clean"], "filename"])
     columns = ["human1", "human2", "agreed", "either"]
     rows = [
-        [name, *(_percent(scores[c]) for c in columns), ""]
+        [name, *(_percent(scores[c]) for c in columns), _percent(clean["agreed"])]
         for name in sorted(set(readings.columns) - set(humans.PEOPLE))
         for scores in [humans.score(readings, name)]
+        for clean in [humans.score(readings[readings.index.isin(leak_free)], name)]
     ]
     for _, arm in tables.arms(section).iterrows():
         rows.append([arm["label"], *(_mean(arm, c) for c in [*columns, "agreed_clean"])])
@@ -167,8 +171,9 @@ def _people(section: Section, results: Results) -> list[str]:
         f"(95% interval {100 * agree.low:.1f} to {100 * agree.high:.1f}). Published: "
         f"{100 * CLAIMED_AGREEMENT:.0f}% agreement and {100 * CLAIMED_ACCURACY:.2f}% accuracy of "
         "cross-entropy + stop. Exact match with each person, where both agree, and with either. "
-        "`output1` and `output2` are the published model's own readings. The last column leaves "
-        "out agreed images that also stand among the training images.",
+        "`output1` and `output2` are another model's readings: in the published data those of the "
+        "published model. The last column leaves out agreed images that also stand among the "
+        "training images.",
         "",
         *_grid(["reader", *columns, "agreed, leak-free"], rows),
     ]
@@ -187,9 +192,10 @@ def _provenance(section: Section) -> list[str]:
 
 def _caution(pairs: list[Comparison]) -> str:
     """A bootstrap of a few seeds knows too little of how much seeds differ."""
+    many = f"None of the {len(pairs)} is corrected for their number. " if len(pairs) > 1 else ""
     if min(pair.seeds for pair in pairs) >= _ENOUGH_SEEDS:
-        return ""
-    return (
+        return many
+    return many + (
         f"With fewer than {_ENOUGH_SEEDS} seeds these intervals are too narrow: they hold for the "
         "seeds that were run, and a `yes` says little about others."
     )

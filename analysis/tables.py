@@ -1,4 +1,4 @@
-"""From runs to the tables of the report: arms, paired comparisons, people."""
+"""From runs to the tables of the report: arms and paired comparisons."""
 
 from __future__ import annotations
 
@@ -34,8 +34,12 @@ class Section:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two arms on the same images with the same seeds; `difference` is first minus second."""
+    """Two arms on the same images with the same seeds; `difference` is first minus second.
 
+    arms: what identifies the two; first and second are their labels.
+    """
+
+    arms: tuple[str, str]
     first: str
     second: str
     seeds: int
@@ -47,6 +51,7 @@ class Comparison:
         d = self.difference
         return replace(
             self,
+            arms=self.arms[::-1],
             first=self.second,
             second=self.first,
             difference=Interval(-d.estimate, -d.high, -d.low),
@@ -56,8 +61,12 @@ class Comparison:
 def sections(results: Results) -> list[Section]:
     """One for each data digest and split, in the order of their first runs."""
     found = []
-    keys = ["tags.dataset", "tags.data_digest", "tags.split"]
-    for (dataset, digest, split), runs in results.runs.groupby(keys, sort=False):
+    for (digest, split), judged in results.runs.groupby(
+        ["tags.data_digest", "tags.split"], sort=False
+    ):
+        # Runs of an older recipe were trained in another way under the same settings.
+        runs = judged[judged["config.recipe"] == judged["config.recipe"].max()]
+        dataset = runs["tags.dataset"].iloc[-1]
         config = [c for c in runs.columns if c.startswith("config.") and c != "config.seed"]
         apart = [c for c in config if c not in _OF_THE_LOSS and "loss_options" not in c]
         named = runs.assign(
@@ -111,11 +120,10 @@ def comparisons(section: Section, predictions: pd.DataFrame) -> list[Comparison]
     return found
 
 
-def best_by_validation(section: Section) -> list[str]:
-    """The arm of each loss with the best mean on validation, the losses in alphabetical order."""
-    table = arms(section)
-    best = table.drop_duplicates("loss").sort_values("loss")
-    return [str(arm) for arm in best["arm"]]
+def best_by_validation(section: Section, pairs: list[Comparison]) -> Comparison | None:
+    """The pair that reads the validation part best (mean of its two arms); None without pairs."""
+    scores = arms(section).set_index("arm")["val"]
+    return max(pairs, key=lambda pair: scores[list(pair.arms)].mean(), default=None)
 
 
 def compare(
@@ -136,7 +144,8 @@ def compare(
     right_a, right_b = right[: len(seeds)], right[len(seeds) :]
     # The generator is fixed: the report of the same runs says the same.
     interval = paired_difference(right_a, right_b, groups, np.random.default_rng(0))
-    return Comparison(a["label"].iloc[0], b["label"].iloc[0], len(seeds), len(groups), interval)
+    labels = a["label"].iloc[0], b["label"].iloc[0]
+    return Comparison((first, second), *labels, len(seeds), len(groups), interval)
 
 
 def _right(

@@ -58,7 +58,13 @@ CTC_LABEL, CE_LABEL = "ctc columns small_cnn none", "ce_stop slots small_cnn non
 def run(settings, seed, read, *, digest="d1", split="published", images=TEST, **metrics):
     """One finished run: its row of `runs` and its rows of `predictions`."""
     run_id = "-".join([*settings.values(), str(seed), digest, split])
-    common = {"backbone": "small_cnn", "augmentation": "none", "epochs": "20", "seed": str(seed)}
+    common = {
+        "backbone": "small_cnn",
+        "augmentation": "none",
+        "epochs": "20",
+        "recipe": "1",
+        "seed": str(seed),
+    }
     row = {
         "run_id": run_id,
         "tags.dataset": "cells",
