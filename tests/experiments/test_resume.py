@@ -28,11 +28,12 @@ def command(data: Path, out: Path, *settings: str) -> list[str]:
     ]
 
 
-def finish(data: Path, out: Path, *settings: str) -> str:
+def finish(data: Path, out: Path, *settings: str) -> list[str]:
+    """Every line that a run says; the last is its id."""
     done = subprocess.run(
         command(data, out, *settings), cwd=ROOT, capture_output=True, text=True, check=True
     )
-    return done.stdout.strip().splitlines()[-1]
+    return done.stdout.strip().splitlines()
 
 
 def kill_after_epoch(epoch: int, data: Path, out: Path, *settings: str) -> None:
@@ -64,10 +65,14 @@ def kill_after_epoch(epoch: int, data: Path, out: Path, *settings: str) -> None:
 )
 def test_a_killed_run_ends_with_the_same_weights_bit_for_bit(tmp_path, settings):
     data = ensure_strings(tmp_path, counts={"train": 640, "val": 64, "dev": 64})
-    whole = finish(data, tmp_path / "whole", *settings)
+    *_, whole = finish(data, tmp_path / "whole", *settings)
     broken = tmp_path / "broken"
     kill_after_epoch(2, data, broken, *settings)
-    resumed = finish(data, broken, *settings)
+    *said, resumed = finish(data, broken, *settings)
+    # It did not begin anew, which would end with the same weights as well.
+    epochs = [line.split("/")[0] for line in said if line.startswith("epoch ")]
+    assert epochs[-1] == f"epoch {EPOCHS}"
+    assert "epoch 1" not in epochs
 
     def artifact(out: Path, run_id: str, name: str) -> Path:
         folder = Tracker(out).artifacts(run_id)
