@@ -80,30 +80,30 @@ def ablation(
     configs = preset.expand(seeds)
     folder = data_folder(data, out)
     images = _check(configs, folder)
-    tracker = Tracker(out)
-    all_jobs = []
-    for config in configs:
-        run_hash = config.run_hash(images.digest)
-        all_jobs.append(Job(config, run_hash, out / "logs" / f"{run_hash}.log"))
-    waiting = [job for job in all_jobs if tracker.finished(job.run_hash) is None]
-    skipped = [job for job in all_jobs if job not in waiting]
     jobs = jobs or (1 if torch.cuda.is_available() else _cores())
-
-    key = hashlib.sha256(f"{preset_name}/{images.digest}".encode()).hexdigest()[:16]
-    parent = tracker.start_parent(f"{preset_name} on {images.name}", key)
-    parent.set_tags({"preset": preset_name, "dataset": images.name, "data_digest": images.digest})
-    made, failed = list[Job](), list[Job]()
-    try:
-        busy = f"{out}: another ablation is at work there; wait for it, or set OUT (--out)"
-        with lock(out / "ablation.lock", otherwise=busy):
+    busy = f"{out}: another ablation is at work there; wait for it, or set OUT (--out)"
+    # Before the parent is touched: it may be the other one's as well.
+    with lock(out / "ablation.lock", otherwise=busy):
+        tracker = Tracker(out)
+        key = hashlib.sha256(f"{preset_name}/{images.digest}".encode()).hexdigest()[:16]
+        parent = tracker.start_parent(f"{preset_name} on {images.name}", key)
+        tags = {"preset": preset_name, "dataset": images.name, "data_digest": images.digest}
+        parent.set_tags(tags)
+        outcome = Outcome([], [], [])
+        waiting = list[Job]()
+        for config in configs:
+            run_hash = config.run_hash(images.digest)
+            job = Job(config, run_hash, out / "logs" / f"{run_hash}.log")
+            (outcome.skipped if tracker.finished(run_hash) else waiting).append(job)
+        try:
             for job in _work_off(waiting, folder, out, parent.run_id, jobs):
-                (made if job.ok else failed).append(job)
-    except BaseException as error:
-        parent.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
-        raise
-    counts = {"runs.finished": len(skipped) + len(made), "runs.failed": len(failed)}
-    parent.log_metrics({name: float(count) for name, count in counts.items()})
-    return Outcome(skipped, made, failed), parent
+                (outcome.made if job.ok else outcome.failed).append(job)
+        except BaseException as error:
+            parent.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            raise
+    finished = len(outcome.skipped) + len(outcome.made)
+    parent.log_metrics({"runs.finished": finished, "runs.failed": len(outcome.failed)})
+    return outcome, parent
 
 
 def _cores() -> int:

@@ -12,7 +12,7 @@ import pytest
 from experiments.__main__ import main
 from experiments.config import run_config
 from experiments.data.strings import ensure_strings
-from experiments.tracking import Tracker
+from experiments.tracking import Tracker, lock
 
 
 @pytest.fixture
@@ -205,3 +205,10 @@ def test_a_failed_run_is_reported_and_the_rest_goes_on(cli, data, tmp_path):
     log = err.split("see ")[1].strip()
     assert "non-finite" in Path(log).read_text()
     assert "FAILED" in (out / "report/report.md").read_text()
+
+
+def test_a_second_ablation_leaves_the_first_and_its_parent_alone(cli, data, tiny, tmp_path):
+    command = ("ablation", "--preset", tiny, "--data", data, "--out", tmp_path, "--jobs", 1)
+    with lock(tmp_path / "ablation.lock"):
+        one_line(cli(*command), "another ablation is at work")
+    assert not (tmp_path / "mlflow.db").exists()
