@@ -20,10 +20,12 @@ from rich.text import Text
 
 from experiments import train
 from experiments.config import RunConfig
-from experiments.data.cells import Images, read_cells
+from experiments.data.cells import read_cells
+from experiments.data.images import Images
+from experiments.lock import lock
 from experiments.presets import Preset
 from experiments.run import data_folder, load_data, run_name
-from experiments.tracking import RunRecord, Tracker, lock
+from experiments.tracking import RunRecord, Tracker
 
 
 @dataclass
@@ -79,7 +81,7 @@ def ablation(
     """
     configs = preset.expand(seeds)
     folder = data_folder(data, out)
-    images = _check(configs, folder)
+    images = _check(configs, folder, out)
     jobs = jobs or (1 if torch.cuda.is_available() else _cores())
     busy = f"{out}: another ablation is at work there; wait for it, or set OUT (--out)"
     # Before the parent is touched: it may be the other one's as well.
@@ -113,9 +115,9 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _check(configs: list[RunConfig], folder: Path) -> Images:
+def _check(configs: list[RunConfig], folder: Path, out: Path) -> Images:
     """Find now what would otherwise stop each run by itself. Returns the data set."""
-    images = load_data(configs[0], folder)
+    images = load_data(configs[0], folder, out)
     for charset in {config.charset for config in configs}:
         read_cells(folder, charset)
     seen = set()

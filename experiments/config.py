@@ -15,7 +15,7 @@ import models
 from experiments.errors import UserError
 
 # Raise it when the same settings begin to mean another training: it is part of every run's hash.
-RECIPE: Literal[1] = 1
+RECIPE: Literal[2] = 2
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -77,16 +77,23 @@ class RunConfig(Frozen):
     """Everything that decides a run's result, apart from the data.
 
     split: which test part is the run's own (see experiments/data/splits.py).
-    val_fraction: how much of the training list is held back for selection.
+    val_fraction: how much of the training part is held back for selection.
+    test_fraction: how much of a folder without lists is the test part.
+    folds, fold: of the split kfold, how many there are, and which one (from 0) is the test part.
+    label_noise: the share of labels that are changed on purpose, to see what finds them.
     decoder: columns, slots or latent_lstm; by default the first that fits the loss.
     hidden: the decoder's width; by default the decoder's own.
     patience: stop after this many epochs without a better one; none by default.
     """
 
-    recipe: Literal[1] = RECIPE
+    recipe: Literal[2] = RECIPE
     seed: int = Field(0, ge=0)
-    split: Literal["published", "clean"] = "published"
+    split: Literal["published", "clean", "kfold"] = "published"
     val_fraction: float = Field(0.1, gt=0, lt=1)
+    test_fraction: float = Field(0.2, gt=0, lt=1)
+    folds: int = Field(5, ge=2)
+    fold: int = Field(0, ge=0)
+    label_noise: _Fraction = 0
     charset: str = Field("0123456789.-", min_length=1)
     max_length: int = Field(10, ge=1)
     image: ImageSize = ImageSize()
@@ -139,6 +146,8 @@ class RunConfig(Frozen):
             raise ValueError(f"the loss {self.loss} needs a decoder of {', '.join(fitting)}")
         if len(set(self.charset)) != len(self.charset):
             raise ValueError("charset has a character twice")
+        if self.fold >= self.folds:
+            raise ValueError(f"fold: the last of {self.folds} folds is {self.folds - 1}")
         if self.affine.scale[0] > self.affine.scale[1]:
             raise ValueError("affine.scale: the lower factor comes first")
         self.objective()

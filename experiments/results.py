@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 
 from analysis.metrics import against_people, character_error_rate, exact_match
-from experiments.data.cells import Images
+from experiments.data.images import Images
 from experiments.data.splits import Split
 from losses import Reading
 
@@ -66,12 +66,15 @@ def prediction_rows(images: Images, readings: Readings) -> list[list[object]]:
 
 
 def image_rows(images: Images, split: Split, readings: Readings) -> list[list[object]]:
-    """For each predicted image: its group of identical images, and whether training had none."""
-    rows: list[list[object]] = [["split", "filename", "group", "clean"]]
+    """For each predicted image its group of identical images, whether it counts as clean (see
+    Split), the list it stands in, and whether its label was changed on purpose.
+    """
+    rows: list[list[object]] = [["split", "filename", "group", "clean", "part", "changed"]]
     for part, by_image in readings.items():
         for index in by_image:
-            filename = images.rows[index].filename
-            rows.append([part, filename, images.groups[index], int(index in split.clean)])
+            row = images.rows[index]
+            clean, changed = int(index in split.clean), int(index in images.changed)
+            rows.append([part, row.filename, images.groups[index], clean, row.part, changed])
     return rows
 
 

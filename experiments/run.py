@@ -13,9 +13,12 @@ from safetensors.torch import save_file
 
 import models
 from experiments.config import RunConfig
-from experiments.data.cells import Images, load_images, read_cells
+from experiments.data.cells import read_cells
+from experiments.data.images import Images, load_images
+from experiments.data.noise import change_labels
 from experiments.data.splits import Split, make_split
 from experiments.data.strings import ensure_strings
+from experiments.lock import lock
 from experiments.progress import EpochLog
 from experiments.reading import read
 from experiments.results import (
@@ -26,7 +29,7 @@ from experiments.results import (
     reader_rows,
     write_table,
 )
-from experiments.tracking import PREDICTIONS, RunRecord, Tracker, lock
+from experiments.tracking import PREDICTIONS, RunRecord, Tracker
 from experiments.train import Fitted, Progress, fit
 
 
@@ -35,11 +38,12 @@ def data_folder(data: Path | None, out: Path) -> Path:
     return data if data is not None else ensure_strings(out / "data")
 
 
-def load_data(config: RunConfig, folder: Path) -> Images:
-    """The data set as this run sees it. Raises UserError."""
+def load_data(config: RunConfig, folder: Path, out: Path) -> Images:
+    """The data set as this run sees it, decoded once below `out`. Raises UserError."""
     size = config.image
     cells = read_cells(folder, config.charset)
-    return load_images(cells, size.height, size.width, size.channels)
+    images = load_images(cells, size.height, size.width, size.channels, out / "cache")
+    return change_labels(images, config.label_noise, config.charset)
 
 
 def run(config: RunConfig, folder: Path, out: Path, parent: str | None = None) -> str:
@@ -47,7 +51,7 @@ def run(config: RunConfig, folder: Path, out: Path, parent: str | None = None) -
 
     A run that was killed goes on from its last checkpoint. parent: the MLflow run to file it under.
     """
-    images = load_data(config, folder)
+    images = load_data(config, folder, out)
     run_hash = config.run_hash(images.digest)
     tracker = Tracker(out)
     with lock(out / "runs" / f"{run_hash}.lock"):
@@ -80,7 +84,8 @@ def _make(
 ) -> None:
     record.log_params(config.flat())
     record.log_data(images.name, folder, images.digest)
-    split = make_split(images, config.split, config.val_fraction, config.seed)
+    split = make_split(images, config)
+    record.set_tags({"split_digest": split.digest(images)})
 
     def log_curves(progress: Progress) -> None:
         # From the first epoch on: the record may be a new one, and the checkpoint older.

@@ -18,7 +18,7 @@ from analysis.metrics import exact_match
 from experiments import checkpoint
 from experiments.config import RunConfig
 from experiments.data.augment import AUGMENTATIONS, draw
-from experiments.data.cells import Images
+from experiments.data.images import Images
 from experiments.data.splits import Split
 from experiments.errors import UserError
 from experiments.optim import build_optimizer

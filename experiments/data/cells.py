@@ -1,4 +1,6 @@
-"""The published layout of a data set: lists, labels, human readings and images.
+"""The layouts of a data set: lists, labels and human readings, before any image is opened.
+
+The published layout:
 
     cell_images/training_set_values.txt   filename;value, with a header row
     cell_images/training_set/             the images of these rows
@@ -8,215 +10,185 @@
     output/human1.txt, human2.txt         optional: what two people read, filename;value
     output/output1.txt, output2.txt       optional: what a published model read
 
+Or a folder with images and one .csv file of two columns, file name and value, parted by ',' or
+';'. It has no lists: the split cuts its test part.
+
 Nothing is ever written here.
 """
 
 from __future__ import annotations
 
-import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-import torch
-from PIL import Image
-from torch import Tensor
-
+from experiments.data.lists import (
+    OnProblem,
+    Problem,
+    is_file,
+    lines,
+    name_in,
+    read_table,
+    read_values,
+    stop,
+)
 from experiments.errors import UserError
 
 READERS = ("human1", "human2", "output1", "output2")
+# Of these an image is in at most one; `labelled` are the images of a folder without lists.
+LABELLED_PARTS = ("train", "val", "dev", "labelled")
 
 _VALUES = "cell_images/training_set_values.txt"
 _LABELLED = "cell_images/training_set"
 _HUMAN = "cell_images/validation_set"
+_LISTS = "crnn_labels"
+_READINGS = "output"
+_LONGEST_LABEL = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
-    """An image that a list names. `part` is train, val, dev or human; only human has no label."""
+    """An image that a list names. Only those of the part human have no label."""
 
     part: str
     filename: str
     label: str | None
-    path: Path
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self.folder / self.filename
 
 
 @dataclass(frozen=True)
 class Cells:
     """What a folder says, before any image is opened.
 
+    rows: by part (train, val, dev or labelled, human) and file name, whatever the lists' order.
     readings: reader -> file name -> what that reader read in the human part.
+    unlisted: labelled images that no list names; nothing reads them.
     """
 
     name: str
+    folder: Path
     rows: tuple[Row, ...]
     readings: dict[str, dict[str, str]]
+    unlisted: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Images:
-    """All images of a data set in memory.
+def read_cells(folder: Path, charset: str, on_problem: OnProblem = stop) -> Cells:
+    """Read the lists of a data set.
 
-    pixels: (N, C, H, W) uint8, resized.
-    rows: the N rows they belong to.
-    groups: for each image the index of the first image with identical pixels as decoded.
-    readings: as in Cells.
-    digest: of every label, reading and image file; the same on every machine.
+    on_problem: gets what is wrong with a row. Where it returns, the row is left out, unless its
+    label is merely outside the charset.
+    Raises UserError for a folder or list that cannot be read at all.
     """
-
-    name: str
-    pixels: Tensor
-    rows: tuple[Row, ...]
-    groups: tuple[int, ...]
-    readings: dict[str, dict[str, str]]
-    digest: str
-
-
-def read_cells(folder: Path, charset: str) -> Cells:
-    """Read the lists of a data set. Raises UserError naming the file and row that is wrong."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; set DATA (--data) to a data set")
-    values = _read_values(folder / _VALUES)
+    if (folder / _VALUES).exists() or (folder / _LISTS).exists():
+        return _read_published(folder, charset, on_problem)
+    tables = sorted(p for p in folder.iterdir() if p.suffix.lower() == ".csv")
+    if len(tables) != 1:
+        found = "no .csv file" if not tables else f"{len(tables)} .csv files"
+        raise UserError(
+            f"{folder}: {found} and no {_VALUES}; give it one .csv with file name and value, or "
+            "the published layout (see the README)"
+        )
+    return _read_table(folder, tables[0], charset, on_problem)
+
+
+def _read_published(folder: Path, charset: str, on_problem: OnProblem) -> Cells:
+    values = read_values(folder / _VALUES, on_problem)
     rows: list[Row] = []
     listed: dict[str, str] = {}
     for part in ("train", "val", "dev"):
-        file = folder / "crnn_labels" / f"{part}.txt"
+        file = folder / _LISTS / f"{part}.txt"
         if part == "val" and not file.exists():
             continue
-        for number, line in _lines(file, header=False):
-            filename = _name_in(line, values)
+        for number, line in lines(file):
+            filename = name_in(line, values)
             where = f"{file}, row {number}: {filename}"
             if filename in listed:
-                raise UserError(f"{where} is already in the {listed[filename]} list; keep one")
-            if filename not in values:
-                raise UserError(f"{where} has no value; add it to {folder / _VALUES}")
-            listed[filename] = part
-            value_row, label = values[filename]
-            _check_label(label, charset, f"{folder / _VALUES}, row {value_row}: {filename}")
-            rows.append(Row(part, filename, label, folder / _LABELLED / filename))
+                message = f"{where} is already in the {listed[filename]} list; keep one"
+                on_problem(Problem("listed twice", message))
+            elif filename not in values:
+                message = f"{where} has no value; add it to {folder / _VALUES}"
+                on_problem(Problem("no value", message))
+            else:
+                listed[filename] = part
+                value_row, label = values[filename]
+                row = Row(part, filename, label, folder / _LABELLED)
+                if _usable(row, charset, f"{folder / _VALUES}, row {value_row}", on_problem):
+                    rows.append(row)
     readings = {
-        reader: {name: text for name, (_, text) in _read_values(file).items()}
+        reader: {name: text for name, (_, text) in read_values(file, on_problem).items()}
         for reader in READERS
-        if (file := folder / "output" / f"{reader}.txt").exists()
+        if (file := folder / _READINGS / f"{reader}.txt").exists()
     }
-    human = sorted({name for by_name in readings.values() for name in by_name}, key=_natural)
-    rows += [Row("human", name, None, folder / _HUMAN / name) for name in human]
-    for row in rows:
-        if not row.path.is_file():
-            raise UserError(f"{row.path}: listed but absent; add the image or remove its rows")
-    return Cells(folder.resolve().name, tuple(rows), readings)
+    for filename in {name for by_name in readings.values() for name in by_name}:
+        row = Row("human", filename, None, folder / _HUMAN)
+        if _there(row, f"{folder / _READINGS}", on_problem):
+            rows.append(row)
+    unlisted = tuple(sorted(values.keys() - listed.keys(), key=_natural))
+    name = folder.resolve().name
+    return Cells(name, folder, _ordered(rows), readings, unlisted)
 
 
-def load_images(cells: Cells, height: int, width: int, channels: int) -> Images:
-    """Decode and resize every image. Raises UserError naming the file that cannot be read."""
-
-    def load(row: Row) -> Decoded:
-        return decode(row.path, height, width, channels)
-
-    with ThreadPoolExecutor() as pool:
-        loaded = list(pool.map(load, cells.rows))
-    first: dict[bytes, int] = {}
-    groups = tuple(first.setdefault(image.identity, i) for i, image in enumerate(loaded))
-    digest = hashlib.sha256()
-    for row, image in sorted(
-        zip(cells.rows, loaded, strict=True), key=lambda pair: (pair[0].part, pair[0].filename)
-    ):
-        digest.update(f"{row.part}\0{row.filename}\0{row.label}\0".encode() + image.content)
-    for reader, by_name in sorted(cells.readings.items()):
-        digest.update(f"{reader}\0{sorted(by_name.items())}\0".encode())
-    return Images(
-        name=cells.name,
-        pixels=torch.from_numpy(np.stack([image.pixels for image in loaded])),
-        rows=cells.rows,
-        groups=groups,
-        readings=cells.readings,
-        digest=digest.hexdigest()[:16],
-    )
+def _read_table(folder: Path, file: Path, charset: str, on_problem: OnProblem) -> Cells:
+    """The folder of a .csv file; every image of it is labelled and in no list."""
+    rows = [
+        row
+        for filename, (number, label) in read_table(file, on_problem).items()
+        for row in [Row("labelled", filename, label, folder)]
+        if _usable(row, charset, f"{file}, row {number}", on_problem)
+    ]
+    return Cells(folder.resolve().name, folder, _ordered(rows), {})
 
 
-class Decoded(NamedTuple):
-    """pixels: (C, H, W) uint8. identity, content: digests of the decoded image and of the file."""
-
-    pixels: np.ndarray
-    identity: bytes
-    content: bytes
-
-
-def decode(path: Path, height: int, width: int, channels: int) -> Decoded:
-    """Read one image and stretch it to this size. Raises UserError naming the file."""
-    try:
-        content = path.read_bytes()
-        with Image.open(BytesIO(content)) as file:
-            image = _to_rgb(file)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: not a readable image ({error}); replace or remove it") from error
-    identity = hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
-    if channels == 1:
-        image = image.convert("L")
-    image = image.resize((width, height), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)
-    return Decoded(pixels, identity, hashlib.sha256(content).digest())
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode as RGB: 16-bit greys scaled, not cut off at white, and what is clear as paper."""
-    if image.mode.startswith("I"):
-        return Image.fromarray((np.asarray(image) // 256).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        clear = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
-    return image.convert("RGB")
-
-
-def _read_values(file: Path) -> dict[str, tuple[int, str]]:
-    """filename;value rows behind a header -> file name -> (row number, value)."""
-    values: dict[str, tuple[int, str]] = {}
-    for number, line in _lines(file, header=True):
-        filename, separator, value = line.partition(";")
-        if not separator or not filename:
-            raise UserError(f"{file}, row {number}: {line!r} is not filename;value; correct it")
-        if values.get(filename, (0, value))[1] != value:
-            raise UserError(f"{file}, row {number}: {filename} has a second value; keep one")
-        values[filename] = (number, value)
-    return values
-
-
-def _name_in(line: str, values: dict[str, tuple[int, str]]) -> str:
-    """The file name at the begin of a list's row: the longest that has a value, spaces and all."""
-    name = line
-    while name not in values and " " in name:
-        name = name.rpartition(" ")[0].rstrip()
-    return name
-
-
-def _lines(file: Path, header: bool) -> list[tuple[int, str]]:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"{file}: no such file; the README shows the layout") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: cannot be read as UTF-8 text ({error}); save it so") from error
-    # A list without its header would lose its first image.
-    lines = [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if header and lines and lines[0][1].lower() != "filename;value":
-        raise UserError(f"{file}, row 1: {lines[0][1]!r} is no header; put filename;value first")
-    if len(lines) <= header:
-        raise UserError(f"{file}: the list is empty; add at least one image")
-    return lines[header:]
-
-
-def _check_label(label: str, charset: str, where: str) -> None:
+def _usable(row: Row, charset: str, where: str, on_problem: OnProblem) -> bool:
+    label = row.label or ""
+    place = f"{where}: {row.filename}"
     if not label:
-        raise UserError(f"{where} has an empty label; add its value or remove it from the lists")
-    for character in label:
-        if character not in charset:
-            raise UserError(
-                f"{where} has the label {label!r}, and {character!r} is not in the charset "
-                f"{charset!r}; correct the label or set charset"
-            )
+        message = f"{place} has an empty label; add its value or remove it from the lists"
+        on_problem(Problem("empty label", message))
+        return False
+    if len(label) > _LONGEST_LABEL:
+        message = f"{place} has a label of {len(label)} characters, more than any cell; correct it"
+        on_problem(Problem("label too long", message))
+        return False
+    if outside := [character for character in label if character not in charset]:
+        message = (
+            f"{place} has the label {label!r}, and {outside[0]!r} is not in the charset "
+            f"{charset!r}; correct the label or set charset"
+        )
+        on_problem(Problem("outside charset", message))
+    return _there(row, where, on_problem)
+
+
+def _there(row: Row, where: str, on_problem: OnProblem) -> bool:
+    if ".." in Path(row.filename).parts or Path(row.filename).is_absolute():
+        message = f"{where}: {row.filename} leads out of {row.folder}; keep images below it"
+        on_problem(Problem("outside folder", message))
+        return False
+    if is_file(row.path):
+        return True
+    problem = "is no file" if _exists(row.path) else "listed but absent"
+    message = f"{row.path}: {problem}; add the image or remove its rows"
+    on_problem(Problem("absent image", message))
+    return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _ordered(rows: list[Row]) -> tuple[Row, ...]:
+    """By part, then by name: what depends on the order of images depends on no list's order."""
+    parts = (*LABELLED_PARTS, "human")
+    return tuple(sorted(rows, key=lambda row: (parts.index(row.part), _natural(row.filename))))
 
 
 def _natural(filename: str) -> tuple[int, str]:

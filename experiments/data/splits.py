@@ -1,11 +1,24 @@
-"""Which images a run learns from, selects on and is judged by."""
+"""Which images a run learns from, selects on and is judged by.
+
+    published   the lists as they are; a folder without lists has its test part cut by groups
+    clean       the same without the test images that training also has, pixel by pixel, and
+                without those whose identical copies carry different labels
+    kfold       every labelled image is in the test part of one fold, whole groups at a time
+
+A group is all images with identical pixels. Which group goes where depends on file names, on the
+seed for validation, and on nothing else: not on the order of lists, not on the machine.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
-from experiments.data.cells import Images
+from experiments.config import RunConfig
+from experiments.data.cells import LABELLED_PARTS
+from experiments.data.images import Images
+from experiments.errors import UserError
 from experiments.seeding import derive
 
 
@@ -17,7 +30,7 @@ class Split:
     test: the judge of the run, read once.
     human: the images that people read.
     clean: those of test and human that have no identical image among the labelled images that the
-        run may learn from or select on.
+        run may learn from or select on, and of which no two identical ones have different labels.
     """
 
     train: tuple[int, ...]
@@ -26,45 +39,88 @@ class Split:
     human: tuple[int, ...]
     clean: frozenset[int]
 
+    def digest(self, images: Images) -> str:
+        """16 hex digits of which image is in which part."""
+        text = hashlib.sha256()
+        for part in ("train", "val", "test", "human", "clean"):
+            rows = (images.rows[i] for i in getattr(self, part))
+            text.update(f"{part}\0{sorted((r.part, r.filename) for r in rows)}\0".encode())
+        return text.hexdigest()[:16]
 
-def make_split(
-    images: Images, kind: Literal["published", "clean"], val_fraction: float, seed: int
-) -> Split:
-    """The run's split. `published` takes the lists as they are; `clean` leaves out of the test
-    part what also stands in the training list, pixel by pixel.
 
-    The validation part is the data set's own where it has one, else cut from the training list by
-    groups of identical images, which ones depending on the seed alone.
+def make_split(images: Images, config: RunConfig) -> Split:
+    """The run's split. Raises UserError where a part would be empty.
+
+    The validation part is the data set's own where it has one, else cut from the training part.
     """
-    parts: dict[str, list[int]] = {"train": [], "val": [], "dev": [], "human": []}
+    parts: dict[str, list[int]] = {part: [] for part in (*LABELLED_PARTS, "human")}
     for index, row in enumerate(images.rows):
         parts[row.part].append(index)
-    train, val = parts["train"], parts["val"]
-    seen = {images.groups[i] for i in train + val}
-    clean = frozenset(i for i in parts["dev"] + parts["human"] if images.groups[i] not in seen)
-    test = [i for i in parts["dev"] if kind == "published" or i in clean]
-    if val:
-        # An image that training also has would select for what was memorised.
-        held = {images.groups[i] for i in val}
-        train = [i for i in train if images.groups[i] not in held]
+    human = parts["human"]
+    labelled = [index for part in LABELLED_PARTS for index in parts[part]]
+    own_val: list[int] = []
+    if config.split == "kfold":
+        test = _fold(images, labelled, config.folds, config.fold)
+    elif parts["labelled"]:
+        test = _cut(images, labelled, config.test_fraction, "test")
     else:
-        held = _cut(images, train, val_fraction, seed)
-        val = [i for i in train if images.groups[i] in held]
-        train = [i for i in train if images.groups[i] not in held]
-    return Split(tuple(train), tuple(val), tuple(test), tuple(parts["human"]), clean)
+        test, own_val = parts["dev"], parts["val"]
+    taken = set(test)
+    # Copies of a published test image stay in training: that leak is what `clean` counts out.
+    seen = {images.groups[i] for i in labelled if i not in taken}
+    conflicts = conflicting(images)
+    clean = frozenset(
+        i
+        for i in test + human
+        if images.groups[i] not in seen and images.groups[i] not in conflicts
+    )
+    if config.split == "clean":
+        test = [i for i in test if i in clean]
+    train = [i for i in labelled if i not in taken]
+    # An image that training also has would select for what was memorised.
+    val = own_val or _cut(images, train, config.val_fraction, "validation", config.seed)
+    held = {images.groups[i] for i in val}
+    train = [i for i in train if images.groups[i] not in held]
+    for name, part in (("training", train), ("test", test)):
+        if not part:
+            raise UserError(
+                f"{images.name}: the {name} part of the split is empty; add images that are not "
+                "copies, or change split, val_fraction or test_fraction"
+            )
+    return Split(tuple(train), tuple(val), tuple(test), tuple(human), clean)
 
 
-def _cut(images: Images, train: list[int], fraction: float, seed: int) -> set[int]:
-    """Whole groups, in an order that the seed and the file names decide, up to the fraction."""
+def conflicting(images: Images) -> set[int]:
+    """The groups whose labelled images carry more than one label."""
+    labels: dict[int, set[str]] = {}
+    for group, row in zip(images.groups, images.rows, strict=True):
+        if row.label is not None:
+            labels.setdefault(group, set()).add(row.label)
+    return {group for group, found in labels.items() if len(found) > 1}
+
+
+def _cut(
+    images: Images, pool: list[int], fraction: float, purpose: str, seed: int = 0
+) -> list[int]:
+    """Whole groups, in an order that seed and file names decide, up to the fraction."""
+    held: list[int] = []
+    for members in _shuffled(images, pool, purpose, seed):
+        if len(held) >= fraction * len(pool):
+            break
+        held += members
+    return sorted(held)
+
+
+def _fold(images: Images, pool: list[int], folds: int, fold: int) -> list[int]:
+    """Every `folds`-th group, so that the folds are of one size within a few images."""
+    dealt = list(_shuffled(images, pool, "folds", 0))[fold::folds]
+    return sorted(index for members in dealt for index in members)
+
+
+def _shuffled(images: Images, pool: list[int], purpose: str, seed: int) -> Iterable[list[int]]:
+    """The groups of these images. A group is named by its least file name."""
     members: dict[int, list[int]] = {}
-    for index in train:
+    for index in pool:
         members.setdefault(images.groups[index], []).append(index)
     names = {group: min(images.rows[i].filename for i in at) for group, at in members.items()}
-    held: set[int] = set()
-    count = 0
-    for group in sorted(members, key=lambda g: derive(seed, "validation", names[g])):
-        if count >= fraction * len(train):
-            break
-        held.add(group)
-        count += len(members[group])
-    return held
+    return (members[g] for g in sorted(members, key=lambda g: derive(seed, purpose, names[g])))

@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.data.cells import load_images, read_cells
+from experiments.data.cells import read_cells
+from experiments.data.images import load_images
 from experiments.errors import UserError
 
 CHARSET = "0123456789.-"

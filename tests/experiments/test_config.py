@@ -83,7 +83,7 @@ def test_an_unknown_key_of_an_override_is_named_too(key, meant):
         ({"optimizer": {"name": "sdg"}}, ["optimizer", "'sdg'", "sgd_cyclic", "adamw_onecycle"]),
         ({"optimizer": CYCLIC | {"max_lr": -1}}, ["'optimizer.max_lr'"]),
         ({"split": "train"}, ["'split'", "published", "clean"]),
-        ({"recipe": 2}, ["'recipe'"]),
+        ({"recipe": 1}, ["'recipe'"]),
         ({"seed": -1}, ["'seed'"]),
         ({"patience": 0}, ["'patience'"]),
     ],
@@ -251,6 +251,10 @@ OTHER = {
     "seed": 1,
     "split": "clean",
     "val_fraction": 0.2,
+    "test_fraction": 0.3,
+    "folds": 6,
+    "fold": 1,
+    "label_noise": 0.02,
     "charset": "0123456789",
     "max_length": 9,
     "image.height": 48,
@@ -315,7 +319,7 @@ def test_the_hash_changes_with_every_single_setting(settings):
 
 def test_the_recipe_is_part_of_the_hash():
     config = RunConfig()
-    assert config.model_copy(update={"recipe": 2}).run_hash("d") != config.run_hash("d")
+    assert config.model_copy(update={"recipe": 1}).run_hash("d") != config.run_hash("d")
 
 
 def test_the_hash_changes_with_the_data_and_with_nothing_else():

@@ -21,9 +21,10 @@ def data(tmp_path_factory):
 def seen(data, tmp_path, monkeypatch, **settings):
     """The split, and every augmented batch that the model was given, of two epochs."""
     config = run_config(
-        {"epochs": 2, "width_stride": 8, "augmentation": "affine"}, {**settings, "hidden": 16}
+        {"epochs": 2, "width_stride": 8, "augmentation": "affine", "val_fraction": 0.2},
+        {**settings, "hidden": 16},
     )
-    images = load_data(config, data)
+    images = load_data(config, data, tmp_path)
     # The embedded data set has a validation list of its own: without it, the seed cuts one.
     rows = [row for row in images.rows if row.part != "val"]
     images = type(images)(
@@ -34,7 +35,7 @@ def seen(data, tmp_path, monkeypatch, **settings):
         images.readings,
         images.digest,
     )
-    split = make_split(images, "published", 0.2, config.seed)
+    split = make_split(images, config)
     batches = []
 
     def spy(inputs, draws, ranges):

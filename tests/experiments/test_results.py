@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.data.cells import Images, Row
+from experiments.data.cells import Row
+from experiments.data.images import Images
 from experiments.data.splits import Split
 from experiments.results import human_metrics, image_rows, label_metrics, prediction_rows
 from losses import Reading
@@ -35,6 +36,7 @@ IMAGES = Images(
         "human2": {"a.jpg": "3", "b.jpg": "1", "c.jpg": "4"},
     },
     digest="0",
+    changed=frozenset({4}),
 )
 SPLIT = Split(
     train=(0,), val=(1,), test=(2, 3, 4), human=(5, 6, 7, 8), clean=frozenset({2, 4, 5, 7, 8})
@@ -91,7 +93,7 @@ def test_the_tables_name_every_reading_once():
     assert ["human", "a.jpg", "", "3", "0.5"] in rows
     assert len(rows) == 1 + 1 + 3 + 4
     about = image_rows(IMAGES, SPLIT, READ)
-    assert about[0] == ["split", "filename", "group", "clean"]
-    assert ["test", "d.jpg", 0, 0] in about
-    assert ["test", "e.jpg", 4, 1] in about
+    assert about[0] == ["split", "filename", "group", "clean", "part", "changed"]
+    assert ["test", "d.jpg", 0, 0, "dev", 0] in about
+    assert ["test", "e.jpg", 4, 1, "dev", 1] in about
     assert [row[:2] for row in about[1:]] == [row[:2] for row in rows[1:]]

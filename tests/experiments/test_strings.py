@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.data.cells import load_images, read_cells
+from experiments.data.cells import read_cells
+from experiments.data.images import load_images
 from experiments.data.strings import COUNTS, _cell, _load_digits, _pools, _text, ensure_strings
 
 CHARSET = "0123456789.-"

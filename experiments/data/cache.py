@@ -1,0 +1,92 @@
+"""Decoded images in one memory-mapped file, so that no run decodes them again.
+
+The file is a NumPy array of records, one an image: a digest of the image file, the digest of the
+image as decoded, a checksum, and the pixels. Its name is a digest of everything that it was made
+from, so another image or size is another file. A record that does not match its checksum, a file
+that is short or has another shape: the cache is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import PIL
+
+from experiments.lock import lock
+
+if TYPE_CHECKING:
+    from experiments.data.images import Decoded
+
+# Raise it when the same image file begins to give other pixels.
+VERSION = 1
+
+Table = npt.NDArray[Any]
+
+
+def table(
+    folder: Path | None,
+    contents: list[bytes],
+    shape: tuple[int, int, int],
+    decoded: Callable[[], Iterable[Decoded]],
+) -> Table:
+    """A record an image, with the fields `identity` and `pixels` (C, H, W).
+
+    folder: where the cache is kept; None for a table in memory.
+    contents: a digest of each image file, 32 bytes.
+    decoded: gives the images in this order, where there is no whole cache yet.
+    """
+    record = np.dtype(
+        [("content", "u1", 32), ("identity", "u1", 32), ("check", "<u4"), ("pixels", "u1", shape)]
+    )
+    if folder is None:
+        return _records(record, contents, decoded())
+    about = f"{VERSION} Pillow {PIL.__version__} {shape}".encode()
+    file = folder / f"{hashlib.sha256(about + b''.join(contents)).hexdigest()[:16]}.npy"
+    # The second of two processes waits, and finds what the first has made.
+    with lock(file.with_suffix(".lock")):
+        if (found := _open(file, record, contents)) is not None:
+            return found
+        making = file.with_suffix(".making")
+        with making.open("wb") as handle:
+            header = {"descr": record.descr, "fortran_order": False, "shape": (len(contents),)}
+            np.lib.format.write_array_header_2_0(handle, header)
+            for content, image in zip(contents, decoded(), strict=True):
+                handle.write(_records(record, [content], [image]).tobytes())
+        making.replace(file)
+        made: Table = np.load(file, mmap_mode="c")
+        return made
+
+
+def _open(file: Path, record: np.dtype[Any], contents: list[bytes]) -> Table | None:
+    """The whole cache; None where there is none, or where a bit of it is not as it was made."""
+    try:
+        # Copy on write: torch wants memory that it could write to; the file stays as it is.
+        found: Table = np.load(file, mmap_mode="c", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError):
+        return None
+    if found.dtype != record or found.shape != (len(contents),):
+        return None
+    for content, row in zip(contents, found, strict=True):
+        if row["content"].tobytes() != content or row["check"] != _check(row):
+            return None
+    return found
+
+
+def _records(record: np.dtype[Any], contents: list[bytes], images: Iterable[Decoded]) -> Table:
+    made: Table = np.zeros(len(contents), dtype=record)
+    for row, content, image in zip(made, contents, images, strict=True):
+        row["content"] = np.frombuffer(content, dtype=np.uint8)
+        row["identity"] = np.frombuffer(image.identity, dtype=np.uint8)
+        row["pixels"] = image.pixels
+        row["check"] = _check(row)
+    return made
+
+
+def _check(row: Any) -> int:
+    return zlib.crc32(row["pixels"].tobytes(), zlib.crc32(row["identity"].tobytes()))
