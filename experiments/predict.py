@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from experiments.config import run_config
-from experiments.data.images import decode
+from experiments.data.decode import decode
 from experiments.errors import UserError
 from experiments.reading import read
 from experiments.tracking import Tracker

@@ -13,6 +13,14 @@ from torch import Tensor
 from losses.base import CannotLearnError, Layout, Objective, Reading, Targets, register
 
 
+def steps_needed(text: str) -> int:
+    """The fewest time steps that can emit this text.
+
+    Between two equal neighbours every alignment passes through a blank.
+    """
+    return len(text) + sum(a == b for a, b in pairwise(text))
+
+
 @register("ctc")
 @dataclass(frozen=True, kw_only=True)
 class CTC(Objective):
@@ -37,8 +45,7 @@ class CTC(Objective):
         return len(self.charset)
 
     def check(self, text: str, steps: int) -> None:
-        # Between two equal neighbours every alignment passes through a blank.
-        needed = len(text) + sum(a == b for a, b in pairwise(text))
+        needed = steps_needed(text)
         if needed > steps and not self.allow_infeasible:
             raise CannotLearnError(
                 f"CTC needs {needed} time steps for {text!r} and the model has {steps}: lower "

@@ -12,16 +12,14 @@ import hashlib
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import PIL
 
+from experiments.data.decode import Decoded
 from experiments.lock import lock
-
-if TYPE_CHECKING:
-    from experiments.data.images import Decoded
 
 # Raise it when the same image file begins to give other pixels.
 VERSION = 1
