@@ -119,6 +119,42 @@ def predict(
 
 
 @app.command()
+def audit(
+    data: Data = None,
+    json_: Annotated[
+        Path | None, typer.Option("--json", help="A file to write the findings to, for programs.")
+    ] = None,
+    config: Annotated[
+        str, typer.Option(help="Whose charset and image size to hold the data against.")
+    ] = "ablation",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 when something leaks or conflicts.")
+    ] = False,
+    out: Out = _OUT,
+) -> None:
+    """What is wrong with a data set: leaks, conflicts, labels, images; a page and JSON."""
+    from experiments.config import run_config
+    from experiments.presets import load_run
+
+    settings = run_config(load_run(config), {})
+    from experiments.data.audit import audit as examine
+    from experiments.data.audit_page import page, write_json
+    from experiments.progress import counting
+    from experiments.run import data_folder
+
+    with counting("images") as count:
+        found = examine(data_folder(data, out), settings, on_start=count)
+    made = page(found)
+    print(made.headline())
+    folder = out / "audit" / found.facts["dataset"]
+    for file in made.write(folder, "audit"):
+        print(file)
+    print(write_json(found, json_ or folder / "audit.json"))
+    if strict and not found.sound:
+        raise typer.Exit(1)
+
+
+@app.command()
 def report(out: Out = _OUT) -> None:
     """Write the comparison from what MLflow holds: report.md and runs.csv."""
     _report(out)
