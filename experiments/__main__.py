@@ -155,6 +155,16 @@ def audit(
 
 
 @app.command()
+def suspects(data: Data = None, out: Out = _OUT) -> None:
+    """List the labels that all arms doubt, from finished runs of the preset `suspects`."""
+    from experiments.run import data_folder
+    from experiments.suspects import write_suspects
+
+    for file in write_suspects(data_folder(data, out), out):
+        print(file)
+
+
+@app.command()
 def report(out: Out = _OUT) -> None:
     """Write the comparison from what MLflow holds: report.md and runs.csv."""
     _report(out)

@@ -32,3 +32,15 @@ def score(model: Reader, pixels: Tensor) -> Iterator[tuple[Tensor, Tensor | None
 def read(model: Reader, objective: Objective, pixels: Tensor) -> list[Reading]:
     """A reading of every image. pixels: (N, C, H, W) uint8."""
     return [r for scores, _ in score(model, pixels) for r in objective.decode(scores.cpu())]
+
+
+def label_losses(
+    model: Reader, objective: Objective, pixels: Tensor, texts: list[str]
+) -> list[float]:
+    """The loss of each image's label by itself: how unlikely the model finds it."""
+    losses: list[float] = []
+    for scores, _ in score(model, pixels):
+        for row in torch.split(scores.cpu(), 1):
+            target = objective.encode([texts[len(losses)]])
+            losses.append(objective.loss(row, target)["total"].item())
+    return losses

@@ -20,7 +20,7 @@ from experiments.data.splits import Split, make_split
 from experiments.data.strings import ensure_strings
 from experiments.lock import lock
 from experiments.progress import EpochLog
-from experiments.reading import read
+from experiments.reading import label_losses, read
 from experiments.results import (
     human_metrics,
     image_rows,
@@ -115,6 +115,22 @@ def _log_results(
         for part, at in parts.items()
         if at
     }
+    losses = {
+        part: dict(
+            zip(
+                at,
+                label_losses(
+                    fitted.model,
+                    fitted.objective,
+                    images.pixels[list(at)],
+                    [images.rows[i].label or "" for i in at],
+                ),
+                strict=True,
+            )
+        )
+        for part, at in parts.items()
+        if part != "human" and at
+    }
     record.log_metrics(
         {
             "best_epoch": float(fitted.progress.best),
@@ -134,7 +150,7 @@ def _log_results(
         if images.readings:
             tables["readers.csv"] = reader_rows(images)
         # Last, since a run counts once it has its predictions.
-        tables[PREDICTIONS] = prediction_rows(images, readings)
+        tables[PREDICTIONS] = prediction_rows(images, readings, losses)
         for name, rows in tables.items():
             record.log_file(write_table(Path(making, name), rows))
 

@@ -53,12 +53,6 @@ def load_images(
     Raises UserError naming the file that cannot be read.
     """
     contents = list(each(_content, cells.rows))
-    digest = hashlib.sha256()
-    for row, content in zip(cells.rows, contents, strict=True):
-        digest.update(f"{row.part}\0{row.filename}\0{row.label}\0".encode() + content)
-    for reader, by_name in sorted(cells.readings.items()):
-        digest.update(f"{reader}\0{sorted(by_name.items())}\0".encode())
-
     decoding = partial(_decode_row, height=height, width=width, channels=channels)
     table = cache.table(
         cache_folder, contents, (channels, height, width), lambda: each(decoding, cells.rows)
@@ -72,8 +66,22 @@ def load_images(
         rows=cells.rows,
         groups=groups,
         readings=cells.readings,
-        digest=digest.hexdigest()[:16],
+        digest=_digest(cells, contents),
     )
+
+
+def data_digest(cells: Cells) -> str:
+    """16 hex digits of every label, reading and image file."""
+    return _digest(cells, list(each(_content, cells.rows)))
+
+
+def _digest(cells: Cells, contents: list[bytes]) -> str:
+    digest = hashlib.sha256()
+    for row, content in zip(cells.rows, contents, strict=True):
+        digest.update(f"{row.part}\0{row.filename}\0{row.label}\0".encode() + content)
+    for reader, by_name in sorted(cells.readings.items()):
+        digest.update(f"{reader}\0{sorted(by_name.items())}\0".encode())
+    return digest.hexdigest()[:16]
 
 
 def each(work: Callable[[Row], _Out], rows: tuple[Row, ...]) -> Iterator[_Out]:

@@ -63,6 +63,7 @@ def run(settings, seed, read, *, digest="d1", split="published", images=TEST, **
         "augmentation": "none",
         "epochs": "20",
         "recipe": "1",
+        "fold": "0",
         "seed": str(seed),
     }
     row = {

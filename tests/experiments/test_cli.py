@@ -158,7 +158,8 @@ def test_from_ablation_to_prediction(cli, data, tiny, tmp_path):
         assert config.run_hash(run["tags.data_digest"]) == run["tags.run_hash"]
         assert (folder / "weights.safetensors").is_file()
         read = pd.read_csv(folder / "predictions.csv", dtype=str, keep_default_na=False)
-        assert list(read.columns) == ["split", "filename", "truth", "reading", "confidence"]
+        columns = ["split", "filename", "truth", "reading", "confidence", "label_loss"]
+    assert list(read.columns) == columns
         test = read[read["split"] == "test"]
         assert len(test) == 16
         right = (test["truth"] == test["reading"]).mean()
