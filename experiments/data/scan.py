@@ -88,7 +88,8 @@ def scan(rows: tuple[Row, ...], on_image: Callable[[], None] = lambda: None) -> 
         groups.append(numbers.setdefault(seen.identity, len(numbers)))
         thumbnails += seen.thumbnail
     group = np.array(groups, dtype=int)
-    thumbs = np.frombuffer(bytes(thumbnails), dtype=np.uint8).reshape(len(at), -1)
+    pixels = _THUMBNAIL[0] * _THUMBNAIL[1]
+    thumbs = np.frombuffer(thumbnails, dtype=np.uint8).reshape(-1, pixels)
     inked = np.array(contrast, dtype=int) >= INK
     return Scan(
         np.array(at, dtype=int),
