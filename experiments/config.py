@@ -15,7 +15,7 @@ import models
 from experiments.errors import UserError
 
 # Raise it when the same settings begin to mean another training: it is part of every run's hash.
-RECIPE: Literal[1] = 1
+RECIPE: Literal[2] = 2
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -78,12 +78,13 @@ class RunConfig(Frozen):
 
     split: which test part is the run's own (see experiments/data/splits.py).
     val_fraction: how much of the training list is held back for selection.
-    decoder: columns, slots or latent_lstm; by default the first that fits the loss.
+    decoder: one of models.DECODERS; by default the first that fits the loss.
     hidden: the decoder's width; by default the decoder's own.
+    layers: the decoder's LSTMs on top of each other.
     patience: stop after this many epochs without a better one; none by default.
     """
 
-    recipe: Literal[1] = RECIPE
+    recipe: Literal[2] = RECIPE
     seed: int = Field(0, ge=0)
     split: Literal["published", "clean"] = "published"
     val_fraction: float = Field(0.1, gt=0, lt=1)
@@ -97,6 +98,7 @@ class RunConfig(Frozen):
     pretrained: Literal["none", "imagenet"] = "none"
     width_stride: int = Field(2, ge=1)
     hidden: int = Field(0, ge=0)
+    layers: int = Field(1, ge=1)
     augmentation: Literal["none", "affine"] = "affine"
     affine: Affine = Affine()
     optimizer: Annotated[SGDCyclic | AdamWOneCycle, Field(discriminator="name")] = AdamWOneCycle()
@@ -133,15 +135,19 @@ class RunConfig(Frozen):
         _known("loss", self.loss, losses.OBJECTIVES)
         _known("decoder", self.decoder, models.DECODERS)
         _known("backbone", self.backbone, models.backbone_names())
-        wanted = losses.OBJECTIVES[self.loss].layout
-        if models.DECODERS[self.decoder].layout != wanted:
-            fitting = [n for n, decoder in models.DECODERS.items() if decoder.layout == wanted]
-            raise ValueError(f"the loss {self.loss} needs a decoder of {', '.join(fitting)}")
         if len(set(self.charset)) != len(self.charset):
             raise ValueError("charset has a character twice")
         if self.affine.scale[0] > self.affine.scale[1]:
             raise ValueError("affine.scale: the lower factor comes first")
-        self.objective()
+        objective = self.objective()
+        fitting = [
+            name
+            for name, decoder in models.DECODERS.items()
+            if decoder.layout == objective.layout
+            and (decoder.has_columns or not objective.column_classes)
+        ]
+        if self.decoder not in fitting:
+            raise ValueError(f"the loss {self.loss} needs a decoder of {', '.join(fitting)}")
         return self
 
     def objective(self) -> losses.Objective:
