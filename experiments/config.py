@@ -81,8 +81,9 @@ class RunConfig(Frozen):
     test_fraction: how much of a folder without lists is the test part.
     folds, fold: of the split kfold, how many there are, and which one (from 0) is the test part.
     label_noise: the share of labels that are changed on purpose, to see what finds them.
-    decoder: columns, slots or latent_lstm; by default the first that fits the loss.
+    decoder: one of models.DECODERS; by default the first that fits the loss.
     hidden: the decoder's width; by default the decoder's own.
+    layers: the decoder's LSTMs on top of each other.
     patience: stop after this many epochs without a better one; none by default.
     """
 
@@ -104,6 +105,7 @@ class RunConfig(Frozen):
     pretrained: Literal["none", "imagenet"] = "none"
     width_stride: int = Field(2, ge=1)
     hidden: int = Field(0, ge=0)
+    layers: int = Field(1, ge=1)
     augmentation: Literal["none", "affine"] = "affine"
     affine: Affine = Affine()
     optimizer: Annotated[SGDCyclic | AdamWOneCycle, Field(discriminator="name")] = AdamWOneCycle()
@@ -140,17 +142,21 @@ class RunConfig(Frozen):
         _known("loss", self.loss, losses.OBJECTIVES)
         _known("decoder", self.decoder, models.DECODERS)
         _known("backbone", self.backbone, models.backbone_names())
-        wanted = losses.OBJECTIVES[self.loss].layout
-        if models.DECODERS[self.decoder].layout != wanted:
-            fitting = [n for n, decoder in models.DECODERS.items() if decoder.layout == wanted]
-            raise ValueError(f"the loss {self.loss} needs a decoder of {', '.join(fitting)}")
         if len(set(self.charset)) != len(self.charset):
             raise ValueError("charset has a character twice")
         if self.fold >= self.folds:
             raise ValueError(f"fold: the last of {self.folds} folds is {self.folds - 1}")
         if self.affine.scale[0] > self.affine.scale[1]:
             raise ValueError("affine.scale: the lower factor comes first")
-        self.objective()
+        objective = self.objective()
+        fitting = [
+            name
+            for name, decoder in models.DECODERS.items()
+            if decoder.layout == objective.layout
+            and (decoder.has_columns or not objective.column_classes)
+        ]
+        if self.decoder not in fitting:
+            raise ValueError(f"the loss {self.loss} needs a decoder of {', '.join(fitting)}")
         return self
 
     def objective(self) -> losses.Objective:

@@ -59,7 +59,13 @@ class Fitted:
 def build(config: RunConfig) -> tuple[Reader, Objective]:
     """An untrained model and its objective. The trunk's weights depend on the seed alone."""
     objective = config.objective()
-    outputs = models.Outputs(objective.num_classes, objective.length_classes, config.max_length)
+    outputs = models.Outputs(
+        num_classes=objective.num_classes,
+        length_classes=objective.length_classes,
+        max_length=config.max_length,
+        column_classes=objective.column_classes,
+        column_source=objective.column_source,
+    )
     torch.manual_seed(derive(config.seed, "weights"))
     try:
         model = models.build(
@@ -68,6 +74,7 @@ def build(config: RunConfig) -> tuple[Reader, Objective]:
             config.decoder,
             outputs,
             hidden=config.hidden,
+            layers=config.layers,
             pretrained=config.pretrained,
         )
     except models.BackboneError as error:
@@ -79,7 +86,7 @@ def check_labels(config: RunConfig, objective: Objective, model: Reader, images:
     """Refuse, by name, a label that the arm can never emit."""
     size = config.image
     try:
-        steps = models.count_steps(model, (size.channels, size.height, size.width))
+        steps, columns = models.count_steps(model, (size.channels, size.height, size.width))
     except RuntimeError as error:
         raise UserError(
             f"images of {size.height}x{size.width} are too small for {config.backbone}: "
@@ -88,7 +95,7 @@ def check_labels(config: RunConfig, objective: Objective, model: Reader, images:
     for row in images.rows:
         if row.label is not None:
             try:
-                objective.check(row.label, steps)
+                objective.check(row.label, steps, columns)
             except CannotLearnError as error:
                 raise UserError(f"{row.filename}: {error}") from error
 
@@ -132,8 +139,7 @@ def fit(
             at = order[number * config.batch_size : (number + 1) * config.batch_size]
             batch = Targets(targets.classes[at], targets.lengths[at])
             inputs = augment(to_input(pixels[at], fabric.device), draws[at], config.affine)
-            scores, lengths = wrapped(inputs, batch.classes.to(fabric.device))
-            parts = objective.loss(scores, batch, lengths)
+            parts = objective.loss(wrapped(inputs, batch.classes.to(fabric.device)), batch)
             wrapped_optimizer.zero_grad()
             fabric.backward(parts["total"])
             fabric.clip_gradients(wrapped, wrapped_optimizer, max_norm=config.clip_norm)
@@ -229,10 +235,10 @@ def _validate(
 ) -> dict[str, float]:
     targets = objective.encode(texts)
     readings, total = [], 0.0
-    for number, (scores, lengths) in enumerate(score(model, pixels)):
-        at = slice(number * BATCH, number * BATCH + len(scores))
+    for number, scores in enumerate(score(model, pixels)):
+        at = slice(number * BATCH, number * BATCH + len(scores.steps))
         batch = Targets(targets.classes[at], targets.lengths[at])
-        total += objective.loss(scores, batch, lengths)["total"].item() * len(scores)
+        total += objective.loss(scores, batch)["total"].item() * len(scores.steps)
         readings += objective.decode(scores.cpu())
     exact = exact_match(texts, [reading.text for reading in readings])
     return {"val.loss": total / len(texts), "val.exact_match": exact}

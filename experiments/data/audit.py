@@ -273,7 +273,7 @@ def _time_steps(config: RunConfig, backbones: tuple[str, ...]) -> list[dict[str,
                 # Shapes only: nothing is computed.
                 with torch.device("meta"):
                     model = models.build(backbone, stride, "columns", models.Outputs(1))
-                    steps = models.count_steps(model, (size.channels, size.height, size.width))
+                    steps, _ = models.count_steps(model, (size.channels, size.height, size.width))
             except (models.BackboneError, RuntimeError):
                 continue  # it has no such stride, or is too deep for so small an image
             rows.append(

@@ -112,6 +112,12 @@ def test_a_decoder_of_another_layout_than_the_loss_is_refused(loss, decoder):
     assert fitting in message
 
 
+def test_a_decoder_without_columns_is_refused_to_a_loss_that_asks_for_them():
+    message = refused({"loss": "hybrid", "decoder": "latent_lstm"})
+    assert "the loss hybrid needs a decoder of slots" in message
+    assert "latent" not in message
+
+
 def test_one_part_of_the_default_optimizer_can_be_set():
     default = RunConfig().optimizer
     found = run_config({}, {"optimizer.max_lr": 0.02}).optimizer
@@ -234,7 +240,8 @@ def test_what_is_left_to_the_loss_is_written_out(loss):
 
 def test_one_option_given_leaves_the_others_at_their_defaults():
     found = run_config({"loss": "ce_stop", "loss_options": {"after_stop": "zero"}}, {})
-    assert found.loss_options == {"length_weight": 1.0, "after_stop": "zero"}
+    defaults = losses.OBJECTIVES["ce_stop"].option_defaults()
+    assert found.loss_options == defaults | {"after_stop": "zero"}
 
 
 def test_the_default_hidden_is_that_of_the_decoder_chosen():
@@ -264,11 +271,16 @@ OTHER = {
     "loss_options.allow_infeasible": True,
     "loss_options.length_weight": 0.5,
     "loss_options.after_stop": "zero",
+    "loss_options.read_length": True,
+    "loss_options.label_smoothing": 0.1,
+    "loss_options.focal_gamma": 2.0,
+    "loss_options.shortcut_weight": 0.1,
     "decoder": "latent_lstm",
     "backbone": "resnet18",
     "pretrained": "imagenet",
     "width_stride": 4,
     "hidden": 77,
+    "layers": 2,
     "augmentation": "none",
     "affine.degrees": 11,
     "affine.translate": 0.2,

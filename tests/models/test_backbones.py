@@ -1,8 +1,7 @@
-"""Trunks against the untouched torchvision models, decoders against a few lines of numpy."""
+"""Trunks against the untouched torchvision models."""
 
 import urllib.error
 
-import numpy as np
 import pytest
 import torch
 import torchvision
@@ -11,8 +10,6 @@ from torch import nn
 import models
 from models import BackboneError, Outputs
 from models.backbones import build_trunk
-from models.latent_lstm import LatentLSTMReader
-from models.slots import SlotReader
 
 # The width stride that each has as published; the height stride is never changed.
 OWN_WIDTH_STRIDE = {"small_cnn": 8, "resnet18": 32, "resnet50": 32, "mobilenet_v3_small": 32}
@@ -182,164 +179,3 @@ def test_without_pretraining_no_weights_are_asked_for(monkeypatch):
     build_trunk("mobilenet_v3_small", 8, "none")
     with pytest.raises(AssertionError, match="download"):  # the trap does catch one
         build_trunk("mobilenet_v3_small", 8, "imagenet")
-
-
-class Given(nn.Module):
-    """Stands where a trunk or an encoder would and returns what it is given."""
-
-    def __init__(self, channels):
-        super().__init__()
-        self.channels = channels
-
-    def forward(self, features):
-        return features
-
-
-def numbers(module, name):
-    return dict(module.named_parameters())[name].detach().numpy()
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-@pytest.fixture
-def lstm_reader():
-    """A tiny double precision reader whose trunk passes features (N, 3, 2, 4) through."""
-    torch.manual_seed(6)
-    reader = LatentLSTMReader(Given(3), Outputs(5, 6, 6), hidden=4).double().eval()
-    with torch.no_grad():
-        for name, parameter in reader.named_parameters():
-            # Large enough for the reading to change from step to step and image to image.
-            parameter.mul_(1.0 if name.startswith("latent") else 6.0)
-    return reader
-
-
-@pytest.fixture
-def features():
-    return torch.rand(7, 3, 2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-
-
-def unrolled_by_hand(reader, features, teacher=None):
-    """The published decoder in numpy: scores (N, L, C) and latents (N, hidden)."""
-    w = {name: parameter.detach().numpy() for name, parameter in reader.named_parameters()}
-    pooled = features.numpy().mean(axis=(2, 3))
-    latent = np.maximum(pooled @ w["latent.weight"].T + w["latent.bias"], 0)
-    hidden, cell = latent, np.zeros_like(latent)
-    count, classes = len(latent), reader.outputs.num_classes
-    given, scores = np.zeros((count, classes)), []
-    for step in range(reader.outputs.max_length):
-        gates = given @ w["lstm.weight_ih_l0"].T + w["lstm.bias_ih_l0"]
-        gates = gates + hidden @ w["lstm.weight_hh_l0"].T + w["lstm.bias_hh_l0"]
-        enter, forget, candidate, leave = np.split(gates, 4, axis=1)
-        cell = sigmoid(forget) * cell + sigmoid(enter) * np.tanh(candidate)
-        hidden = sigmoid(leave) * np.tanh(cell)
-        scores.append(hidden @ w["characters.weight"].T + w["characters.bias"])
-        said = scores[-1].argmax(axis=1) if teacher is None else teacher[:, step].numpy()
-        given = np.eye(classes)[said]
-    return np.stack(scores, axis=1), latent
-
-
-def test_latent_lstm_runs_free_as_unrolled_by_hand(lstm_reader, features):
-    with torch.no_grad():
-        scores, lengths = lstm_reader(features)
-    expected, latent = unrolled_by_hand(lstm_reader, features)
-    np.testing.assert_allclose(scores.numpy(), expected, rtol=1e-9, atol=1e-9)
-    head = lstm_reader.length[1]
-    by_hand = latent @ numbers(head, "weight").T + numbers(head, "bias")
-    np.testing.assert_allclose(lengths.numpy(), by_hand, rtol=1e-9, atol=1e-9)
-
-
-def test_latent_lstm_is_taught_as_unrolled_by_hand(lstm_reader, features):
-    teacher = torch.randint(0, 5, (7, 6), generator=torch.Generator().manual_seed(3))
-    with torch.no_grad():
-        scores, _ = lstm_reader(features, teacher)
-    expected, _ = unrolled_by_hand(lstm_reader, features, teacher)
-    np.testing.assert_allclose(scores.numpy(), expected, rtol=1e-9, atol=1e-9)
-
-
-def test_latent_lstm_starts_from_the_latent_a_zero_cell_and_no_character(lstm_reader, features):
-    seen = []
-    lstm_reader.lstm.register_forward_pre_hook(lambda _module, args: seen.append(args))
-    with torch.no_grad():
-        lstm_reader(features)
-    first, (hidden, cell) = seen[0]
-    _, latent = unrolled_by_hand(lstm_reader, features)
-    assert latent.max() > 0
-    np.testing.assert_allclose(hidden[0].numpy(), latent, rtol=1e-12)
-    assert cell.abs().max() == 0
-    assert first.shape == (7, 1, 5)
-    assert first.abs().max() == 0
-
-
-def test_latent_lstm_taught_its_own_reading_gives_the_same_scores(lstm_reader, features):
-    with torch.no_grad():
-        free, _ = lstm_reader(features)
-        own = free.argmax(dim=-1)
-        taught, _ = lstm_reader(features, own)
-        mistaught, _ = lstm_reader(features, (own + 1) % 5)
-    # A reading of one and the same class throughout would prove little.
-    assert min(len(set(row)) for row in own.tolist()) > 1
-    assert len({tuple(row) for row in own.tolist()}) > 1
-    torch.testing.assert_close(taught, free, rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(mistaught[:, 0], free[:, 0], rtol=1e-9, atol=1e-9)
-    assert (mistaught[:, 1:] - free[:, 1:]).abs().amax(dim=(1, 2)).min() > 1e-3
-
-
-def test_latent_lstm_never_sees_the_character_it_has_to_say(lstm_reader, features):
-    teacher = torch.zeros((7, 6), dtype=torch.int64)
-    other = teacher.clone()
-    other[:, 3] = 2
-    with torch.no_grad():
-        before, after = lstm_reader(features, teacher)[0], lstm_reader(features, other)[0]
-    torch.testing.assert_close(before[:, :4], after[:, :4], rtol=0, atol=0)
-    assert (before[:, 4] - after[:, 4]).abs().max() > 1e-3
-
-
-@pytest.fixture
-def slot_reader():
-    """Slots right above columns (N, T, 4), without trunk and LSTM."""
-    torch.manual_seed(5)
-    reader = SlotReader(Given(3), Outputs(5, 6, 6), hidden=2).double().eval()
-    reader.encoder = Given(4)
-    return reader
-
-
-def columns_of(count, seed=1):
-    return torch.randn(
-        count, 9, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
-    )
-
-
-def test_slots_attention_sums_to_one(slot_reader):
-    # Columns whose first feature is 1, under a class that reads just this feature: the score is
-    # then the sum of the attention.
-    columns = columns_of(7)
-    columns[..., 0] = 1
-    with torch.no_grad():
-        slot_reader.characters.weight.zero_()
-        slot_reader.characters.weight[:, 0] = 1
-        slot_reader.characters.bias.zero_()
-        slot_reader.attention.weight.mul_(5)
-        scores, _ = slot_reader(columns)
-    torch.testing.assert_close(scores, torch.ones(7, 6, 5, dtype=torch.float64))
-
-
-def test_slots_are_columns_averaged_by_attention(slot_reader):
-    columns = columns_of(3)
-    with torch.no_grad():
-        scores, lengths = slot_reader(columns)
-    assert scores.shape == (3, 6, 5)
-    assert lengths.shape == (3, 6)
-    for sample, given in enumerate(columns.numpy()):
-        wanted = np.exp(given @ numbers(slot_reader.attention, "weight").T)  # (T, L)
-        for position in range(6):
-            # A bias of the position is the same for all columns and falls out.
-            attention = wanted[:, position] / wanted[:, position].sum()
-            slot = sum(a * column for a, column in zip(attention, given, strict=True))
-            by_hand = numbers(slot_reader.characters, "weight") @ slot
-            by_hand = by_hand + numbers(slot_reader.characters, "bias")
-            np.testing.assert_allclose(scores[sample, position].numpy(), by_hand, rtol=1e-9)
-        head = slot_reader.length[1]
-        by_hand = numbers(head, "weight") @ given.mean(axis=0) + numbers(head, "bias")
-        np.testing.assert_allclose(lengths[sample].numpy(), by_hand, rtol=1e-9)
