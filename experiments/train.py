@@ -131,7 +131,7 @@ def fit(
         for number in range(batches):
             at = order[number * config.batch_size : (number + 1) * config.batch_size]
             batch = Targets(targets.classes[at], targets.lengths[at])
-            inputs = augment(to_input(pixels[at], fabric.device), draws[at], config.affine)
+            inputs = augment(to_input(pixels[at], fabric.device), draws[at], config)
             scores, lengths = wrapped(inputs, batch.classes.to(fabric.device))
             parts = objective.loss(scores, batch, lengths)
             wrapped_optimizer.zero_grad()
