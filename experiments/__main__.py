@@ -26,6 +26,10 @@ Data = Annotated[
     typer.Option(help="A folder in the published layout; without it, the embedded strings."),
 ]
 Out = Annotated[Path, typer.Option(help="Where all state is kept: MLflow, logs, the report.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="key=value over the config, such as image.width=80."),
+]
 _OUT = Path("outputs")
 
 
@@ -73,10 +77,7 @@ def train(
     ],
     data: Data = None,
     out: Out = _OUT,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="key=value over the config, such as image.width=80."),
-    ] = None,
+    set_: Settings = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; by default torch's own choice.")
     ] = None,
@@ -168,6 +169,27 @@ def suspects(data: Data = None, out: Out = _OUT) -> None:
 def report(out: Out = _OUT) -> None:
     """Write the comparison from what MLflow holds: report.md and runs.csv."""
     _report(out)
+
+
+@app.command()
+def augmentations(
+    config: Annotated[
+        str, typer.Option(help="Whose strengths and image size: a preset or a run's config.json.")
+    ] = "ablation",
+    data: Data = None,
+    out: Out = _OUT,
+    set_: Settings = None,
+) -> None:
+    """Show what each augmentation does to cells of DATA: OUT/figures/augmentation.png."""
+    from experiments.config import run_config
+    from experiments.contact_sheet import write_augmentations
+    from experiments.presets import load_run, parse_override
+    from experiments.run import data_folder
+
+    settings = run_config(load_run(config), dict(map(parse_override, set_ or [])))
+    file = out / "figures" / "augmentation.png"
+    write_augmentations(settings, data_folder(data, out), file)
+    print(file)
 
 
 def _report(out: Path) -> list[Path]:

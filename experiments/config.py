@@ -8,7 +8,15 @@ import json
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 import losses
 import models
@@ -45,6 +53,46 @@ class Affine(Frozen):
     translate: _Fraction = 0.1
     scale: tuple[_Positive, _Positive] = (0.95, 1.1)
     shear: float = Field(3, ge=0, lt=90)
+
+    @field_validator("scale")
+    @classmethod
+    def _lower_first(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if scale[0] > scale[1]:
+            raise ValueError("the lower factor comes first")
+        return scale
+
+
+class Strong(Affine):
+    """Ranges of the `strong` augmentation: those of an affine one, and what comes on top.
+
+    elastic: displacement of the points of a coarse mesh, either way, as a fraction of the height.
+    contrast: change of the distance from the mean, either way, as a fraction.
+    noise: standard deviation, as a fraction of the image's own.
+    erasing: area of a rectangle, from half of this to this, as a fraction of the image.
+    """
+
+    elastic: float = Field(0.05, ge=0, le=0.2)
+    contrast: _Fraction = 0.4
+    noise: _Fraction = 0.4
+    erasing: _Fraction = 0.03
+
+
+class Paper(Frozen):
+    """How far the `paper` augmentation goes: each part from nothing up to this.
+
+    fading: how much of its difference from the paper the ink loses.
+    lines: darkness of borders and rules. light: depth of a shadow, as a fraction.
+    blur: standard deviation, as a fraction of the height.
+    noise: standard deviation, as a fraction of the image's own.
+    jpeg: points of quality lost, of 100.
+    """
+
+    fading: _Fraction = 0.5
+    lines: _Fraction = 0.5
+    light: _Fraction = 0.4
+    blur: float = Field(0.025, ge=0, le=0.2)
+    noise: _Fraction = 0.4
+    jpeg: int = Field(50, ge=0, le=99)
 
 
 class SGDCyclic(Frozen):
@@ -106,8 +154,10 @@ class RunConfig(Frozen):
     width_stride: int = Field(2, ge=1)
     hidden: int = Field(0, ge=0)
     layers: int = Field(1, ge=1)
-    augmentation: Literal["none", "affine"] = "affine"
+    augmentation: Literal["none", "affine", "strong", "paper"] = "affine"
     affine: Affine = Affine()
+    strong: Strong = Strong()
+    paper: Paper = Paper()
     optimizer: Annotated[SGDCyclic | AdamWOneCycle, Field(discriminator="name")] = AdamWOneCycle()
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(32, ge=2)
@@ -146,8 +196,6 @@ class RunConfig(Frozen):
             raise ValueError("charset has a character twice")
         if self.fold >= self.folds:
             raise ValueError(f"fold: the last of {self.folds} folds is {self.folds - 1}")
-        if self.affine.scale[0] > self.affine.scale[1]:
-            raise ValueError("affine.scale: the lower factor comes first")
         objective = self.objective()
         fitting = [
             name
@@ -228,7 +276,13 @@ def one_line(error: ValidationError, model: type[BaseModel]) -> str:
 
 _OPTIMIZERS: dict[str, type[Frozen]] = {"sgd_cyclic": SGDCyclic, "adamw_onecycle": AdamWOneCycle}
 # The keys below a part of the settings, for the hint at a mistyped one.
-_PARTS: dict[str, type[Frozen]] = {"image": ImageSize, "affine": Affine, **_OPTIMIZERS}
+_PARTS: dict[str, type[Frozen]] = {
+    "image": ImageSize,
+    "affine": Affine,
+    "strong": Strong,
+    "paper": Paper,
+    **_OPTIMIZERS,
+}
 
 
 def _flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -138,7 +138,7 @@ def fit(
         for number in range(batches):
             at = order[number * config.batch_size : (number + 1) * config.batch_size]
             batch = Targets(targets.classes[at], targets.lengths[at])
-            inputs = augment(to_input(pixels[at], fabric.device), draws[at], config.affine)
+            inputs = augment(to_input(pixels[at], fabric.device), draws[at], config)
             parts = objective.loss(wrapped(inputs, batch.classes.to(fabric.device)), batch)
             wrapped_optimizer.zero_grad()
             fabric.backward(parts["total"])

@@ -126,8 +126,16 @@ def test_a_wrong_option_is_exit_code_2(cli):
 def test_help_tells_every_command(cli):
     code, out, _ = cli("--help")
     assert code == 0
-    for command in ("ablation", "train", "predict", "report"):
+    for command in ("ablation", "train", "predict", "augmentations", "report"):
         assert command in out
+
+
+def test_augmentations_are_shown_on_cells_of_ones_own(cli, data, tmp_path):
+    one_line(cli("augmentations", "--data", tmp_path / "gone", "--out", tmp_path), "gone")
+    command = ("augmentations", "--data", data, "--out", tmp_path, "--set", "strong.noise=0.1")
+    code, said, _ = cli(*command)
+    assert (code, said.strip()) == (0, str(tmp_path / "figures/augmentation.png"))
+    assert (tmp_path / "figures/augmentation.png").is_file()
 
 
 def test_from_ablation_to_prediction(cli, data, tiny, tmp_path):
