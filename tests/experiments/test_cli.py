@@ -125,7 +125,7 @@ def test_a_wrong_option_is_exit_code_2(cli):
 def test_help_tells_every_command(cli):
     code, out, _ = cli("--help")
     assert code == 0
-    for command in ("ablation", "train", "predict", "report"):
+    for command in ("ablation", "train", "predict", "mnist", "report"):
         assert command in out
 
 
