@@ -166,6 +166,20 @@ def suspects(data: Data = None, out: Out = _OUT) -> None:
 
 
 @app.command()
+def mnist(
+    source: Annotated[
+        str,
+        typer.Option(help="packaged, torchvision, or a folder with the four MNIST idx files."),
+    ] = "packaged",
+    out: Out = _OUT,
+) -> None:
+    """Write MNIST digits as cells, below OUT/data; prints the folder, to be given as DATA."""
+    from experiments.data.mnist import ensure_mnist
+
+    print(ensure_mnist(out / "data", source))
+
+
+@app.command()
 def report(out: Out = _OUT) -> None:
     """Write the comparison from what MLflow holds: report.md and runs.csv."""
     _report(out)
@@ -228,7 +242,7 @@ def main() -> NoReturn:
         sys.exit(2)
     except SystemExit as ended:
         if ended.code == 130:
-            sys.stderr.write("stopped; the same command goes on from the last finished epoch\n")
+            sys.stderr.write("stopped; the same command goes on from what is finished\n")
         raise
     sys.exit(0)
 
