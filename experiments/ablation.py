@@ -21,9 +21,10 @@ from rich.text import Text
 from experiments import train
 from experiments.config import RunConfig
 from experiments.data.cells import Images, read_cells
+from experiments.lock import lock
 from experiments.presets import Preset
 from experiments.run import data_folder, load_data, run_name
-from experiments.tracking import RunRecord, Tracker, lock
+from experiments.tracking import RunRecord, Tracker
 
 
 @dataclass

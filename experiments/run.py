@@ -16,6 +16,7 @@ from experiments.config import RunConfig
 from experiments.data.cells import Images, load_images, read_cells
 from experiments.data.splits import Split, make_split
 from experiments.data.strings import ensure_strings
+from experiments.lock import lock
 from experiments.progress import EpochLog
 from experiments.reading import read
 from experiments.results import (
@@ -26,7 +27,7 @@ from experiments.results import (
     reader_rows,
     write_table,
 )
-from experiments.tracking import PREDICTIONS, RunRecord, Tracker, lock
+from experiments.tracking import PREDICTIONS, RunRecord, Tracker
 from experiments.train import Fitted, Progress, fit
 
 

@@ -5,12 +5,9 @@ All state lies below one folder `out`: the database `mlflow.db`, artifacts, chec
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from mlflow.tracking import MlflowClient  # noqa: E402
 from mlflow.utils.file_utils import local_file_uri_to_path  # noqa: E402
 
 from experiments.errors import UserError  # noqa: E402
+from experiments.lock import lock  # noqa: E402
 
 EXPERIMENT = "head-to-head"
 PREDICTIONS = "predictions.csv"
@@ -155,18 +153,3 @@ class RunRecord:
     def end(self, status: str = "FINISHED") -> None:
         """Close the run as FINISHED, FAILED or KILLED."""
         mlflow.end_run(status)
-
-
-@contextmanager
-def lock(file: Path, otherwise: str | None = None) -> Iterator[None]:
-    """Hold the file's lock, which the system frees when its holder dies.
-
-    otherwise: the UserError to raise where another process holds it; by default wait for it.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if otherwise else 0))
-        except BlockingIOError:
-            raise UserError(otherwise) from None
-        yield

@@ -12,7 +12,8 @@ import pytest
 from experiments.__main__ import main
 from experiments.config import run_config
 from experiments.data.strings import ensure_strings
-from experiments.tracking import Tracker, lock
+from experiments.lock import lock
+from experiments.tracking import Tracker
 
 
 @pytest.fixture

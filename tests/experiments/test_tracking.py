@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from experiments.tracking import Tracker, lock
+from experiments.lock import lock
+from experiments.tracking import Tracker
 
 EPOCHS = 40
 
