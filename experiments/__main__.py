@@ -119,6 +119,15 @@ def predict(
 
 
 @app.command()
+def data(out: Out = _OUT) -> None:
+    """Fetch the published data set into OUT/data/cells; where it is there, check it."""
+    from experiments.data.fetch import PUBLISHED, fetch
+
+    folder = fetch(PUBLISHED, out)
+    print(f"next: make ablation DATA={folder} PRESET=ablation")
+
+
+@app.command()
 def report(out: Out = _OUT) -> None:
     """Write the comparison from what MLflow holds: report.md and runs.csv."""
     _report(out)
@@ -160,7 +169,9 @@ def main() -> NoReturn:
         sys.exit(2)
     except SystemExit as ended:
         if ended.code == 130:
-            sys.stderr.write("stopped; the same command goes on from the last finished epoch\n")
+            sys.stderr.write(
+                "stopped; the same command goes on from the last finished epoch or byte\n"
+            )
         raise
     sys.exit(0)
 
