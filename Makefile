@@ -13,7 +13,7 @@ RUN  := $(VENV)/bin/python -m
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ablation audit suspects report ui test test-slow lint format
+.PHONY: help setup data ablation audit suspects report ui test test-slow lint format
 
 help:  ## This list
 	@echo "make ablation                               a first comparison on embedded data, minutes"
@@ -33,6 +33,9 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+
+data: $(READY)  ## Fetch the published data set into OUT/data/cells, checked
+	@$(RUN) experiments data --out '$(OUT)'
 
 ablation: $(READY)  ## Train every arm of PRESET on DATA, then compare; finished runs are skipped
 	@$(RUN) experiments ablation --preset '$(PRESET)' --out '$(OUT)' \

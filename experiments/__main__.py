@@ -180,6 +180,15 @@ def mnist(
 
 
 @app.command()
+def data(out: Out = _OUT) -> None:
+    """Fetch the published data set into OUT/data/cells; where it is there, check it."""
+    from experiments.data.fetch import PUBLISHED, fetch
+
+    folder = fetch(PUBLISHED, out)
+    print(f"next: make ablation DATA={folder} PRESET=ablation")
+
+
+@app.command()
 def report(out: Out = _OUT) -> None:
     """Write the comparison from what MLflow holds: report.md and runs.csv."""
     _report(out)
