@@ -249,7 +249,7 @@ def _blur(images: Tensor, draws: Tensor, strength: float) -> Tensor:
     planes = F.pad(images.reshape(1, -1, height, width), [radius] * 4, mode="replicate")
     planes = F.conv2d(planes, kernels, groups=count * channels)
     planes = F.conv2d(planes, kernels.mT, groups=count * channels)
-    return planes.reshape(images.shape).clamp(0, 1)
+    return planes.reshape(images.shape)
 
 
 def _jpeg(images: Tensor, draws: Tensor, strength: int) -> Tensor:
