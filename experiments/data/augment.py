@@ -2,7 +2,7 @@
 
 Nothing is drawn from a global stream, and nothing depends on the other images of a batch. Paper is
 taken to be lighter than ink. Batched torch and Pillow's JPEG: torchvision's transforms draw once a
-call, and kornia's for a whole batch from the global stream, with a JPEG that takes twice the time.
+call, kornia's for a whole batch from the global stream, with a slower JPEG for colours alone.
 """
 
 from __future__ import annotations
