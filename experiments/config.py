@@ -68,7 +68,7 @@ class Strong(Affine):
     elastic: displacement of the points of a coarse mesh, either way, as a fraction of the height.
     contrast: change of the distance from the mean, either way, as a fraction.
     noise: standard deviation, as a fraction of the image's own.
-    erasing: area of a rectangle, from half of this to this, as a fraction of the image.
+    erasing: area of a rectangle in every second image, from half of this to this, as a fraction.
     """
 
     elastic: float = Field(0.05, ge=0, le=0.2)
