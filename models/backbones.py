@@ -10,6 +10,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from models.crnn import crnn
 from models.feature_maps import without_classifier
 from models.small_cnn import small_cnn
 from models.width_stride import WidthStrideError, output_on_meta, set_width_stride
@@ -21,7 +22,7 @@ _STD = (0.229, 0.224, 0.225)
 # Their features are patches in a sequence or in windows, not a map whose width can be kept.
 _TRANSFORMERS = ("vit_", "swin_", "maxvit_")
 
-_OWN = {"small_cnn": small_cnn}
+_OWN = {"small_cnn": small_cnn, "crnn": crnn}
 
 
 class BackboneError(ValueError):

@@ -29,6 +29,38 @@ def test_columns_are_image_width_over_width_stride(backbone, stride):
         assert features.shape == (2, trunk.channels, rows, width // stride)
 
 
+def test_crnn_is_that_of_the_paper():
+    trunk = build_trunk("crnn", 4, "none").eval()
+    # Table 1, from the input on: convolutions as (maps, window, normalised), pools as (h, w).
+    found = []
+    for module in trunk.layers:
+        if isinstance(module, nn.Conv2d):
+            found.append((module.out_channels, module.kernel_size[0], False))
+            assert module.stride == (1, 1)
+        elif isinstance(module, nn.BatchNorm2d):
+            found[-1] = (*found[-1][:2], True)
+        elif isinstance(module, nn.MaxPool2d):
+            size = module.kernel_size
+            found.append(size if isinstance(size, tuple) else (size, size))
+    plain, normalised = [(n, 3, False) for n in (64, 128, 256, 256)], (512, 3, True)
+    assert found == [
+        *(plain[0], (2, 2), plain[1], (2, 2), plain[2], plain[3], (2, 1)),
+        *(normalised, normalised, (2, 1), (512, 2, False)),
+    ]
+    with torch.no_grad():
+        assert trunk(torch.zeros(2, 1, 32, 100)).shape == (2, 512, 1, 25)
+        assert trunk(torch.zeros(2, 1, 64, 100)).shape == (2, 512, 3, 25)
+        assert build_trunk("crnn", 2, "none").eval()(torch.zeros(1, 1, 32, 100)).shape[-1] == 50
+    weights = sum(
+        inside * outside * window**2 + outside
+        for inside, outside, window in [
+            *((3, 64, 3), (64, 128, 3), (128, 256, 3), (256, 256, 3)),
+            *((256, 512, 3), (512, 512, 3), (512, 512, 2)),
+        ]
+    )
+    assert sum(p.numel() for p in trunk.parameters()) == weights + 2 * 2 * 512
+
+
 def test_published_geometry_has_seven_columns():
     trunk = build_trunk("resnet50", 32, "none").eval()
     with torch.no_grad():
@@ -89,7 +121,7 @@ def test_every_backbone_name_is_either_ours_or_torchvisions():
     names = models.backbone_names()
     assert len(names) == len(set(names))
     assert set(OWN_WIDTH_STRIDE) <= set(names)
-    for name in set(names) - {"small_cnn"}:
+    for name in set(names) - {"small_cnn", "crnn"}:
         assert callable(torchvision.models.get_model_builder(name))
 
 
@@ -114,6 +146,7 @@ def test_an_unknown_backbone_is_refused_by_name(name):
         ("small_cnn", 16),
         ("small_cnn", 3),
         ("small_cnn", 0),
+        ("crnn", 8),
         ("resnet18", 64),
         ("resnet18", 6),
         ("mobilenet_v3_small", 5),
@@ -138,9 +171,10 @@ def test_weights_out_of_reach_are_an_error_that_says_what_to_set(monkeypatch):
     assert asked == [("resnet18", "DEFAULT")]
 
 
-def test_small_cnn_has_no_pretrained_weights():
-    with pytest.raises(BackboneError, match="pretrained=none"):
-        models.build("small_cnn", 4, "columns", Outputs(13), pretrained="imagenet")
+@pytest.mark.parametrize("name", ["small_cnn", "crnn"])
+def test_our_own_have_no_pretrained_weights(name):
+    with pytest.raises(BackboneError, match=f"{name} .*pretrained=none"):
+        models.build(name, 4, "columns", Outputs(13), pretrained="imagenet")
 
 
 def test_without_pretraining_no_weights_are_asked_for(monkeypatch):
