@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-from models.backbones import BackboneError, backbone_names, build_trunk
+from models.backbones import BackboneError, backbone_names, build_trunk, refuse_transformers
 from models.columns import ColumnReader
 from models.latent_lstm import LatentBiLSTMReader, LatentLSTMReader
 from models.reader import Outputs, Reader, Scores
@@ -26,6 +26,7 @@ __all__ = [
     "count_parameters",
     "count_steps",
     "default_decoder",
+    "refuse_transformers",
 ]
 
 # The first decoder of a layout is its default.

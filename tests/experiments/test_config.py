@@ -67,6 +67,7 @@ def test_an_unknown_key_of_an_override_is_named_too(key, meant):
     [
         ({"loss": "ctx"}, ["loss", "'ctx'", "'ctc'"]),
         ({"backbone": "resnet81"}, ["backbone", "'resnet81'", "'resnet18'"]),
+        ({"backbone": "vit_b_16"}, ["vit_b_16 is a transformer", "convolutional"]),
         ({"decoder": "colums"}, ["decoder", "'colums'", "'columns'"]),
         (
             {"loss_options": {"allow_infeasable": True}},
