@@ -100,7 +100,9 @@ def _make(
 
         fitted = fit(config, images, split, checkpoint_file, log.on_batch, on_epoch)
     log_curves(fitted.progress)
-    record.log_params({"parameters": models.count_parameters(fitted.model)})
+    size = config.image
+    cost = models.measure(fitted.model, (size.channels, size.height, size.width))
+    record.log_metrics({f"cost.{name}": float(value) for name, value in cost._asdict().items()})
     _log_results(config, fitted, images, split, record)
 
 

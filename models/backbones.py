@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from models.crnn import crnn
 from models.feature_maps import without_classifier
+from models.meta import run_on_meta
 from models.small_cnn import small_cnn
-from models.width_stride import WidthStrideError, output_on_meta, set_width_stride
+from models.width_stride import IMAGE, WidthStrideError, set_width_stride
 
 # Channel means and deviations of ImageNet, in 0..1: what torchvision's weights were trained with.
 _MEAN = (0.485, 0.456, 0.406)
@@ -45,7 +46,7 @@ class Trunk(nn.Module):
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1), persistent=False)
         set_width_stride(layers, width_stride)
-        self.channels = int(output_on_meta(layers).shape[1])
+        self.channels = int(run_on_meta(layers, IMAGE).shape[1])
 
     def forward(self, images: Tensor) -> Tensor:
         images = (images - self.mean) / self.std

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from models.width_stride import output_on_meta
+from models.meta import run_on_meta
 
 # What classifiers call the part that makes classes.
 _CLASSIFIER_PARTS = {"classifier", "fc", "head"}
@@ -39,7 +39,7 @@ def without_classifier(model: nn.Module) -> fx.GraphModule:
             before.append(node)
     end.args = ({node.name: node for node in before},)
     layers.recompile()
-    narrow, wide = output_on_meta(layers), output_on_meta(layers, 512)
+    narrow, wide = (run_on_meta(layers, (3, 128, width)) for width in (256, 512))
     maps = [node for node in before if _grows(narrow[node.name], wide[node.name])]
     end.args = (maps[-1],)
     graph.eliminate_dead_code()

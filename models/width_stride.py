@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.meta import run_on_meta
+
 _Windowed = nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d
 
-# An image large enough for every classifier, and a power of two wide, so that widths tell stages.
-_HEIGHT, _WIDTH = 128, 256
+# Large enough for every classifier, and a power of two wide, so that widths tell stages apart.
+IMAGE = (3, 128, 256)
 
 
 class WidthStrideError(ValueError):
@@ -37,7 +36,7 @@ def set_width_stride(layers: nn.Module, wanted: int) -> None:
             stages.setdefault(inputs[0].shape[-1], []).append(module)
 
     hooks = [module.register_forward_hook(note) for module in windowed]
-    stride = round(_WIDTH / output_on_meta(layers).shape[-1])
+    stride = round(IMAGE[-1] / run_on_meta(layers, IMAGE).shape[-1])
     for hook in hooks:
         hook.remove()
     while stride > wanted and stages:
@@ -55,18 +54,6 @@ def set_width_stride(layers: nn.Module, wanted: int) -> None:
             f"a width stride of {wanted} cannot be had here (closest: {stride}): choose a power "
             "of two up to the backbone's own stride"
         )
-
-
-def output_on_meta(layers: nn.Module, width: int = _WIDTH) -> Any:
-    """What `layers` gives for an image of this width, as shapes alone: nothing is computed."""
-    was_training = layers.training
-    named = {**dict(layers.named_parameters()), **dict(layers.named_buffers())}
-    weights = {name: torch.empty_like(tensor, device="meta") for name, tensor in named.items()}
-    image = torch.zeros((1, 3, _HEIGHT, width), device="meta")
-    with torch.no_grad():
-        output = torch.func.functional_call(layers.eval(), weights, (image,))
-    layers.train(was_training)
-    return output
 
 
 def _widen(module: _Windowed, inputs: tuple[Tensor, ...]) -> Tensor | None:

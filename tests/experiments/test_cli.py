@@ -160,7 +160,8 @@ def test_from_ablation_to_prediction(cli, data, tiny, tmp_path):
             assert run[f"tags.{tag}"]
         for metric in ("val.exact_match", "test.exact_match", "test_clean.exact_match", "test.cer"):
             assert float(run[f"metrics.{metric}"]) >= 0
-        assert float(run["metrics.train.seconds"]) > 0
+        for metric in ("train.seconds", "cost.parameters", "cost.multiply_adds", "cost.latency_ms"):
+            assert float(run[f"metrics.{metric}"]) > 0
         folder = tracker.artifacts(run["run_id"])
         assert folder is not None
         config = run_config(json.loads((folder / "config.json").read_text()), {})

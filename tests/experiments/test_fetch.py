@@ -431,10 +431,7 @@ def test_a_stopped_download_goes_on_where_it_was(published, cells, out, number):
     web.released.set()
     if number != signal.SIGKILL:
         assert stopped.returncode == 130
-        assert (
-            err.splitlines()[-1]
-            == "stopped; the same command goes on from what is finished"
-        )
+        assert err.splitlines()[-1] == "stopped; the same command goes on from what is finished"
     assert not (out / "data/cells").exists()
     have = part.stat().st_size
     assert 0 < have <= most
