@@ -133,6 +133,8 @@ class RunConfig(Frozen):
     hidden: the decoder's width; by default the decoder's own.
     layers: the decoder's LSTMs on top of each other.
     patience: stop after this many epochs without a better one; none by default.
+    ema: decay a batch of an exponential moving average of the weights, such as 0.999 for about the
+        last 1000 batches; it is validated, kept and read in place of the weights. 0 for none.
     """
 
     recipe: Literal[2] = RECIPE
@@ -163,6 +165,7 @@ class RunConfig(Frozen):
     batch_size: int = Field(32, ge=2)
     clip_norm: _Positive = 5.0
     patience: int | None = Field(None, ge=1)
+    ema: float = Field(0, ge=0, lt=1)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
     @model_validator(mode="before")

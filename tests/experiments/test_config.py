@@ -318,6 +318,7 @@ OTHER = {
     "batch_size": 33,
     "clip_norm": 4.0,
     "patience": 3,
+    "ema": 0.999,
     "precision": "bf16-mixed",
 }
 
