@@ -36,11 +36,16 @@ class Frozen(BaseModel):
 
 
 class ImageSize(Frozen):
-    """What the model sees: pixels, and 1 (grey) or 3 (RGB) channels."""
+    """What the model sees: pixels, and 1 (grey) or 3 (RGB) channels.
+
+    pad: black pixels above and below an image, before it is stretched to this size; the published
+        system has 26, so that a cell of 60x34 is stretched less on its way to a square.
+    """
 
     height: int = Field(32, ge=8)
     width: int = Field(64, ge=8)
     channels: Literal[1, 3] = 1
+    pad: int = Field(0, ge=0, le=1000)
 
 
 class Affine(Frozen):

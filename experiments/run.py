@@ -42,7 +42,7 @@ def load_data(config: RunConfig, folder: Path, out: Path) -> Images:
     """The data set as this run sees it, decoded once below `out`. Raises UserError."""
     size = config.image
     cells = read_cells(folder, config.charset)
-    images = load_images(cells, size.height, size.width, size.channels, out / "cache")
+    images = load_images(cells, size.height, size.width, size.channels, out / "cache", pad=size.pad)
     return change_labels(images, config.label_noise, config.charset)
 
 

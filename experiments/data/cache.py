@@ -32,19 +32,21 @@ def table(
     contents: list[bytes],
     shape: tuple[int, int, int],
     decoded: Callable[[], Iterable[Decoded]],
+    pad: int = 0,
 ) -> Table:
     """A record an image, with the fields `identity` and `pixels` (C, H, W).
 
     folder: where the cache is kept; None for a table in memory.
     contents: a digest of each image file, 32 bytes.
     decoded: gives the images in this order, where there is no whole cache yet.
+    pad: what they were padded by before they got this shape.
     """
     record = np.dtype(
         [("content", "u1", 32), ("identity", "u1", 32), ("check", "<u4"), ("pixels", "u1", shape)]
     )
     if folder is None:
         return _records(record, contents, decoded())
-    about = f"{VERSION} Pillow {PIL.__version__} {shape}".encode()
+    about = f"{VERSION} Pillow {PIL.__version__} {shape} {pad}".encode()
     file = folder / f"{hashlib.sha256(about + b''.join(contents)).hexdigest()[:16]}.npy"
     # The second of two processes waits, and finds what the first has made.
     with lock(file.with_suffix(".lock")):

@@ -46,16 +46,23 @@ class Images:
 
 
 def load_images(
-    cells: Cells, height: int, width: int, channels: int, cache_folder: Path | None = None
+    cells: Cells,
+    height: int,
+    width: int,
+    channels: int,
+    cache_folder: Path | None = None,
+    pad: int = 0,
 ) -> Images:
     """Every image at this size, decoded once where there is a cache folder.
+
+    pad: black pixels that are put above and below each image first.
 
     Raises UserError naming the file that cannot be read.
     """
     contents = list(each(_content, cells.rows))
-    decoding = partial(_decode_row, height=height, width=width, channels=channels)
+    decoding = partial(_decode_row, height=height, width=width, channels=channels, pad=pad)
     table = cache.table(
-        cache_folder, contents, (channels, height, width), lambda: each(decoding, cells.rows)
+        cache_folder, contents, (channels, height, width), lambda: each(decoding, cells.rows), pad
     )
     first: dict[bytes, int] = {}
     identities = table["identity"]
@@ -99,5 +106,5 @@ def _content(row: Row) -> bytes:
         raise UserError(f"{row.path}: cannot be read ({reason}); replace or remove it") from error
 
 
-def _decode_row(row: Row, height: int, width: int, channels: int) -> Decoded:
-    return decode(row.path, height, width, channels)
+def _decode_row(row: Row, height: int, width: int, channels: int, pad: int) -> Decoded:
+    return decode(row.path, height, width, channels, pad)

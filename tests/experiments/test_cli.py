@@ -46,7 +46,7 @@ def tiny(tmp_path_factory):
     file = tmp_path_factory.mktemp("presets") / "tiny.toml"
     file.write_text(
         "[run]\nepochs = 1\nwidth_stride = 8\nhidden = 16\n"
-        '[[grid]]\nloss = ["ctc", "ce_stop"]\nimage = [{height = 32, width = 80}]\n'
+        '[[grid]]\nloss = ["ctc", "ce_stop"]\nimage = [{height = 32, width = 80, pad = 9}]\n'
     )
     return file
 
