@@ -13,7 +13,7 @@ RUN  := $(VENV)/bin/python -m
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ablation report ui test test-slow lint format
+.PHONY: help setup data ablation audit suspects report ui test test-slow lint format
 
 help:  ## This list
 	@echo "make ablation                               a first comparison on embedded data, minutes"
@@ -34,9 +34,18 @@ $(READY): pyproject.toml constraints.txt
 	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+data: $(READY)  ## Fetch the published data set into OUT/data/cells, checked
+	@$(RUN) experiments data --out '$(OUT)'
+
 ablation: $(READY)  ## Train every arm of PRESET on DATA, then compare; finished runs are skipped
 	@$(RUN) experiments ablation --preset '$(PRESET)' --out '$(OUT)' \
 	  $(if $(DATA),--data '$(DATA)') $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
+
+audit: $(READY)  ## What is wrong with DATA: leaks, conflicts, labels, images
+	@$(RUN) experiments audit --out '$(OUT)' $(if $(DATA),--data '$(DATA)')
+
+suspects: $(READY)  ## The labels that all arms doubt, from the runs of PRESET=suspects
+	@$(RUN) experiments suspects --out '$(OUT)' $(if $(DATA),--data '$(DATA)')
 
 report: $(READY)  ## Rebuild OUT/report from what MLflow holds
 	@$(RUN) experiments report --out '$(OUT)'

@@ -14,6 +14,8 @@ os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
 import mlflow
 
+_ABOUT = ["split", "filename", "group", "clean", "part", "changed"]
+
 
 class NoRunsError(ValueError):
     """There is no finished run to report on."""
@@ -25,8 +27,10 @@ class Results:
 
     runs: a row a run, indexed by run id: `tags.*`, `metrics.*`, and `config.*` for every setting.
     predictions: a row a run and image: run_id, split (val, test or human), filename, truth,
-        reading, confidence, group (images with identical pixels share it), clean (no identical
-        image among those learnt from or selected on).
+        reading, confidence, label_loss (how unlikely the model finds the truth; nan where it was
+        not told), group (images with identical pixels share it), clean (no identical
+        image among those learnt from or selected on), part (the list it stands in), changed (its
+        label was, on purpose).
     readers: a row a data set, reader and image: data_digest, reader, filename, reading.
     unfinished: a row a run that does not count, with its status.
     """
@@ -70,13 +74,16 @@ def load(out: Path) -> Results:
 
 def _predictions(run_id: str, folder: Path) -> pd.DataFrame:
     read = _table(folder / "predictions.csv")
-    about = _table(folder / "images.csv")
+    # Runs of an older recipe did not tell all of these.
+    about = _table(folder / "images.csv").reindex(columns=_ABOUT, fill_value="")
     table = read.merge(about, on=["split", "filename"], how="left", validate="one_to_one")
     return table.assign(
         run_id=run_id,
         confidence=table["confidence"].astype(float),
+        label_loss=pd.to_numeric(table.get("label_loss", pd.Series(index=table.index))),
         group=table["group"].astype(int),
         clean=table["clean"] == "1",
+        changed=table["changed"] == "1",
     )
 
 

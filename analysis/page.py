@@ -56,6 +56,10 @@ class Page:
         """Images side by side; in Markdown, which holds none, their captions."""
         self._parts.append(gallery)
 
+    def headline(self) -> str:
+        """The first text, as plain words."""
+        return next((part for part in self._parts if isinstance(part, str)), "").replace("**", "")
+
     def markdown(self) -> str:
         """The page without its pictures."""
         parts = [

@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis import humans, tables
 from analysis.load import Results, load
+from analysis.page import replace_file
 from analysis.stats import Interval
 from analysis.tables import Comparison, Section
 
@@ -32,8 +33,8 @@ def write_report(out: Path, folder: Path) -> Written:
     results = load(out)
     folder.mkdir(parents=True, exist_ok=True)
     report, runs = folder / "report.md", folder / "runs.csv"
-    _replace(report, markdown(results))
-    _replace(runs, results.runs.drop(columns="folder").to_csv())
+    replace_file(report, markdown(results))
+    replace_file(runs, results.runs.drop(columns="folder").to_csv())
     answers = [
         f"{section.dataset}, {section.split} split: "
         + answer(section, tables.comparisons(section, results.predictions))
@@ -239,9 +240,3 @@ def _mean(arm: pd.Series, name: str) -> str:
 def _grid(heads: list[str], rows: list[list[str]]) -> list[str]:
     rule = ["---"] + ["---:"] * (len(heads) - 1)
     return [f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows)] + [""]
-
-
-def _replace(file: Path, text: str) -> None:
-    making = file.with_suffix(".making")
-    making.write_text(text, encoding="utf-8")
-    making.replace(file)

@@ -14,6 +14,8 @@ from analysis.stats import Interval, paired_difference
 
 # What names an arm at sight; other settings are added where arms differ in them.
 _NAMED = ["config.loss", "config.decoder", "config.backbone", "config.augmentation"]
+# What tells apart the runs of one arm; the folds of one seed are its test part together.
+_OF_A_RUN = ("config.seed", "config.fold")
 # What may differ between two arms that are compared for their loss: it comes with the loss.
 _OF_THE_LOSS = ("config.loss", "config.decoder", "config.hidden")
 
@@ -22,7 +24,7 @@ _OF_THE_LOSS = ("config.loss", "config.decoder", "config.hidden")
 class Section:
     """The runs of one data set and split, which can be compared with each other.
 
-    runs: with the columns `arm` (everything but the seed), `twin` (everything but seed and loss)
+    runs: with the columns `arm` (everything but seed and fold), `twin` (the same but for the loss)
         and `label`, the arm's name for people.
     """
 
@@ -66,14 +68,16 @@ def sections(results: Results) -> list[Section]:
     ):
         # Runs of an older recipe were trained in another way under the same settings.
         runs = judged[judged["config.recipe"] == judged["config.recipe"].max()]
+        # Runs of an older recipe knew no folds.
+        runs = runs.assign(**{c: runs.get(c, "0") for c in _OF_A_RUN})
         dataset = runs["tags.dataset"].iloc[-1]
-        config = [c for c in runs.columns if c.startswith("config.") and c != "config.seed"]
+        config = [c for c in runs.columns if c.startswith("config.") and c not in _OF_A_RUN]
         apart = [c for c in config if c not in _OF_THE_LOSS and "loss_options" not in c]
         named = runs.assign(
             arm=_join(runs[config]), twin=_join(runs[apart]), label=_labels(runs, config)
         )
         # The same arm and seed made twice, in a run that was restored say, would count twice.
-        latest = named.drop_duplicates(["arm", "config.seed"], keep="last")
+        latest = named.drop_duplicates(["arm", *_OF_A_RUN], keep="last")
         found.append(Section(str(dataset), str(digest), str(split), latest))
     return found
 
@@ -98,10 +102,12 @@ def arms(section: Section) -> pd.DataFrame:
             "arm": arm,
             "label": runs["label"].iloc[0],
             "loss": runs["config.loss"].iloc[0],
-            "seeds": len(runs),
+            "seeds": runs["config.seed"].nunique(),
         }
         for name, column in metrics.items():
-            values = runs[column] if column in runs else pd.Series([float("nan")])
+            values = pd.Series([float("nan")])
+            if column in runs:
+                values = runs.groupby("config.seed")[column].mean()
             row[name], row[f"{name}_sd"] = values.mean(), values.std()
         rows.append(row)
     return pd.DataFrame(rows).sort_values("val", ascending=False, ignore_index=True)
@@ -130,38 +136,45 @@ def compare(
     section: Section, predictions: pd.DataFrame, first: str, second: str
 ) -> Comparison | None:
     """Two arms on the leak-free test images, over the seeds both have; None where there is none."""
-    a, b = (
-        section.runs[section.runs["arm"] == arm].reset_index().set_index("config.seed")
-        for arm in (first, second)
-    )
-    seeds = sorted(set(a.index) & set(b.index))
-    if not seeds:
+    made = section.runs.reset_index().set_index(["arm", *_OF_A_RUN])["run_id"]
+    a, b = (dict(made.loc[arm]) for arm in (first, second))
+    seeds = sorted({seed for seed, _ in a.keys() & b.keys()})
+    # Every seed must have read the same images: of the folds those that all have.
+    folds = {fold for _, fold in a} & {fold for _, fold in b}
+    folds = {f for f in folds if all((s, f) in a and (s, f) in b for s in seeds)}
+    if not seeds or not folds:
         return None
-    of_a, of_b = (list(arm.loc[seeds, "run_id"]) for arm in (a, b))
-    right, groups = _right(predictions, of_a + of_b)
+    readers = [{made_by[seed, fold] for fold in folds} for made_by in (a, b) for seed in seeds]
+    right, groups = _right(predictions, readers)
     if not len(groups):
         return None
     right_a, right_b = right[: len(seeds)], right[len(seeds) :]
     # The generator is fixed: the report of the same runs says the same.
     interval = paired_difference(right_a, right_b, groups, np.random.default_rng(0))
-    labels = a["label"].iloc[0], b["label"].iloc[0]
+    names = section.runs.drop_duplicates("arm").set_index("arm")["label"]
+    labels = str(names[first]), str(names[second])
     return Comparison((first, second), *labels, len(seeds), len(groups), interval)
 
 
 def _right(
-    predictions: pd.DataFrame, run_ids: list[str]
+    predictions: pd.DataFrame, readers: list[set[str]]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int_]]:
-    """(runs, images) right or wrong on the leak-free test images, and their groups."""
+    """(readers, images) right or wrong on the leak-free test images, and their groups.
+
+    readers: the runs that together read each image once: one run, or those of all folds.
+    """
+    number = {run_id: i for i, run_ids in enumerate(readers) for run_id in run_ids}
     test = predictions[(predictions["split"] == "test") & predictions["clean"]]
-    test = test[test["run_id"].isin(run_ids)]
+    test = test[test["run_id"].isin(number.keys())]
     if test.empty:
-        return np.zeros((len(run_ids), 0), dtype=bool), np.zeros(0, dtype=int)
-    right = (test["truth"] == test["reading"]).groupby([test["filename"], test["run_id"]]).first()
-    table = right.unstack("run_id")
+        return np.zeros((len(readers), 0), dtype=bool), np.zeros(0, dtype=int)
+    reader = test["run_id"].map(number)
+    right = (test["truth"] == test["reading"]).groupby([test["filename"], reader]).first()
+    table = right.unstack()
     if table.isna().any(axis=None):
         raise ValueError("runs of one data set and split were judged on different images")
     groups = test.drop_duplicates("filename").set_index("filename").loc[table.index, "group"]
-    return table[run_ids].to_numpy(dtype=bool).T, groups.to_numpy(dtype=int)
+    return table.to_numpy(dtype=bool).T, groups.to_numpy(dtype=int)
 
 
 def _join(columns: pd.DataFrame) -> pd.Series:

@@ -26,6 +26,10 @@ Data = Annotated[
     typer.Option(help="A folder in the published layout; without it, the embedded strings."),
 ]
 Out = Annotated[Path, typer.Option(help="Where all state is kept: MLflow, logs, the report.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="key=value over the config, such as image.width=80."),
+]
 _OUT = Path("outputs")
 
 
@@ -73,10 +77,7 @@ def train(
     ],
     data: Data = None,
     out: Out = _OUT,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="key=value over the config, such as image.width=80."),
-    ] = None,
+    set_: Settings = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; by default torch's own choice.")
     ] = None,
@@ -119,9 +120,99 @@ def predict(
 
 
 @app.command()
+def audit(
+    data: Data = None,
+    json_: Annotated[
+        Path | None, typer.Option("--json", help="A file to write the findings to, for programs.")
+    ] = None,
+    config: Annotated[
+        str, typer.Option(help="Whose charset and image size to hold the data against.")
+    ] = "ablation",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 when something leaks or conflicts.")
+    ] = False,
+    out: Out = _OUT,
+) -> None:
+    """What is wrong with a data set: leaks, conflicts, labels, images; a page and JSON."""
+    from experiments.config import run_config
+    from experiments.presets import load_run
+
+    settings = run_config(load_run(config), {})
+    from experiments.data.audit import audit as examine
+    from experiments.data.audit_page import page, write_json
+    from experiments.progress import counting
+    from experiments.run import data_folder
+
+    with counting("images") as count:
+        found = examine(data_folder(data, out), settings, on_start=count)
+    made = page(found)
+    print(made.headline())
+    folder = out / "audit" / found.facts["dataset"]
+    for file in made.write(folder, "audit"):
+        print(file)
+    print(write_json(found, json_ or folder / "audit.json"))
+    if strict and not found.sound:
+        raise typer.Exit(1)
+
+
+@app.command()
+def suspects(data: Data = None, out: Out = _OUT) -> None:
+    """List the labels that all arms doubt, from finished runs of the preset `suspects`."""
+    from experiments.run import data_folder
+    from experiments.suspects import write_suspects
+
+    for file in write_suspects(data_folder(data, out), out):
+        print(file)
+
+
+@app.command()
+def mnist(
+    source: Annotated[
+        str,
+        typer.Option(help="packaged, torchvision, or a folder with the four MNIST idx files."),
+    ] = "packaged",
+    out: Out = _OUT,
+) -> None:
+    """Write MNIST digits as cells, below OUT/data; prints the folder, to be given as DATA."""
+    from experiments.data.mnist import ensure_mnist
+
+    print(ensure_mnist(out / "data", source))
+
+
+@app.command()
+def data(out: Out = _OUT) -> None:
+    """Fetch the published data set into OUT/data/cells; where it is there, check it."""
+    from experiments.data.fetch import PUBLISHED, fetch
+
+    folder = fetch(PUBLISHED, out)
+    print(f"next: make ablation DATA={folder} PRESET=ablation")
+
+
+@app.command()
 def report(out: Out = _OUT) -> None:
     """Write the comparison from what MLflow holds: report.md and runs.csv."""
     _report(out)
+
+
+@app.command()
+def augmentations(
+    config: Annotated[
+        str, typer.Option(help="Whose strengths and image size: a preset or a run's config.json.")
+    ] = "ablation",
+    data: Data = None,
+    out: Out = _OUT,
+    set_: Settings = None,
+) -> None:
+    """Show what each augmentation does to cells of DATA: OUT/figures/augmentation.png."""
+    from experiments.config import run_config
+    from experiments.contact_sheet import write_augmentations
+    from experiments.presets import load_run, parse_override
+    from experiments.run import data_folder
+
+    settings = run_config(load_run(config), dict(map(parse_override, set_ or [])))
+    file = out / "figures" / "augmentation.png"
+    write_augmentations(settings, data_folder(data, out), file)
+    print(file)
 
 
 def _report(out: Path) -> list[Path]:
@@ -160,7 +251,7 @@ def main() -> NoReturn:
         sys.exit(2)
     except SystemExit as ended:
         if ended.code == 130:
-            sys.stderr.write("stopped; the same command goes on from the last finished epoch\n")
+            sys.stderr.write("stopped; the same command goes on from what is finished\n")
         raise
     sys.exit(0)
 

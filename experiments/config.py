@@ -8,7 +8,15 @@ import json
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 import losses
 import models
@@ -28,11 +36,16 @@ class Frozen(BaseModel):
 
 
 class ImageSize(Frozen):
-    """What the model sees: pixels, and 1 (grey) or 3 (RGB) channels."""
+    """What the model sees: pixels, and 1 (grey) or 3 (RGB) channels.
+
+    pad: black pixels above and below an image, before it is stretched to this size; the published
+        system has 26, so that a cell of 60x34 is stretched less on its way to a square.
+    """
 
     height: int = Field(32, ge=8)
     width: int = Field(64, ge=8)
     channels: Literal[1, 3] = 1
+    pad: int = Field(0, ge=0, le=1000)
 
 
 class Affine(Frozen):
@@ -45,6 +58,46 @@ class Affine(Frozen):
     translate: _Fraction = 0.1
     scale: tuple[_Positive, _Positive] = (0.95, 1.1)
     shear: float = Field(3, ge=0, lt=90)
+
+    @field_validator("scale")
+    @classmethod
+    def _lower_first(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if scale[0] > scale[1]:
+            raise ValueError("the lower factor comes first")
+        return scale
+
+
+class Strong(Affine):
+    """Ranges of the `strong` augmentation: those of an affine one, and what comes on top.
+
+    elastic: displacement of the points of a coarse mesh, either way, as a fraction of the height.
+    contrast: change of the distance from the mean, either way, as a fraction.
+    noise: standard deviation, as a fraction of the image's own.
+    erasing: area of a rectangle in every second image, from half of this to this, as a fraction.
+    """
+
+    elastic: float = Field(0.05, ge=0, le=0.2)
+    contrast: _Fraction = 0.4
+    noise: _Fraction = 0.4
+    erasing: _Fraction = 0.03
+
+
+class Paper(Frozen):
+    """How far the `paper` augmentation goes: each part from nothing up to this.
+
+    fading: how much of its difference from the paper the ink loses.
+    lines: darkness of borders and rules. light: depth of a shadow, as a fraction.
+    blur: standard deviation, as a fraction of the height.
+    noise: standard deviation, as a fraction of the image's own.
+    jpeg: points of quality lost, of 100.
+    """
+
+    fading: _Fraction = 0.5
+    lines: _Fraction = 0.5
+    light: _Fraction = 0.4
+    blur: float = Field(0.025, ge=0, le=0.2)
+    noise: _Fraction = 0.4
+    jpeg: int = Field(50, ge=0, le=99)
 
 
 class SGDCyclic(Frozen):
@@ -81,9 +134,12 @@ class RunConfig(Frozen):
     test_fraction: how much of a folder without lists is the test part.
     folds, fold: of the split kfold, how many there are, and which one (from 0) is the test part.
     label_noise: the share of labels that are changed on purpose, to see what finds them.
-    decoder: columns, slots or latent_lstm; by default the first that fits the loss.
+    decoder: one of models.DECODERS; by default the first that fits the loss.
     hidden: the decoder's width; by default the decoder's own.
+    layers: the decoder's LSTMs on top of each other.
     patience: stop after this many epochs without a better one; none by default.
+    ema: decay a batch of an exponential moving average of the weights, such as 0.999 for about the
+        last 1000 batches; it is validated, kept and read in place of the weights. 0 for none.
     """
 
     recipe: Literal[2] = RECIPE
@@ -104,13 +160,17 @@ class RunConfig(Frozen):
     pretrained: Literal["none", "imagenet"] = "none"
     width_stride: int = Field(2, ge=1)
     hidden: int = Field(0, ge=0)
-    augmentation: Literal["none", "affine"] = "affine"
+    layers: int = Field(1, ge=1)
+    augmentation: Literal["none", "affine", "strong", "paper"] = "affine"
     affine: Affine = Affine()
+    strong: Strong = Strong()
+    paper: Paper = Paper()
     optimizer: Annotated[SGDCyclic | AdamWOneCycle, Field(discriminator="name")] = AdamWOneCycle()
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(32, ge=2)
     clip_norm: _Positive = 5.0
     patience: int | None = Field(None, ge=1)
+    ema: float = Field(0, ge=0, lt=1)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
     @model_validator(mode="before")
@@ -139,18 +199,21 @@ class RunConfig(Frozen):
     def _fits_together(self) -> RunConfig:
         _known("loss", self.loss, losses.OBJECTIVES)
         _known("decoder", self.decoder, models.DECODERS)
+        models.refuse_transformers(self.backbone)
         _known("backbone", self.backbone, models.backbone_names())
-        wanted = losses.OBJECTIVES[self.loss].layout
-        if models.DECODERS[self.decoder].layout != wanted:
-            fitting = [n for n, decoder in models.DECODERS.items() if decoder.layout == wanted]
-            raise ValueError(f"the loss {self.loss} needs a decoder of {', '.join(fitting)}")
         if len(set(self.charset)) != len(self.charset):
             raise ValueError("charset has a character twice")
         if self.fold >= self.folds:
             raise ValueError(f"fold: the last of {self.folds} folds is {self.folds - 1}")
-        if self.affine.scale[0] > self.affine.scale[1]:
-            raise ValueError("affine.scale: the lower factor comes first")
-        self.objective()
+        objective = self.objective()
+        fitting = [
+            name
+            for name, decoder in models.DECODERS.items()
+            if decoder.layout == objective.layout
+            and (decoder.has_columns or not objective.column_classes)
+        ]
+        if self.decoder not in fitting:
+            raise ValueError(f"the loss {self.loss} needs a decoder of {', '.join(fitting)}")
         return self
 
     def objective(self) -> losses.Objective:
@@ -222,7 +285,13 @@ def one_line(error: ValidationError, model: type[BaseModel]) -> str:
 
 _OPTIMIZERS: dict[str, type[Frozen]] = {"sgd_cyclic": SGDCyclic, "adamw_onecycle": AdamWOneCycle}
 # The keys below a part of the settings, for the hint at a mistyped one.
-_PARTS: dict[str, type[Frozen]] = {"image": ImageSize, "affine": Affine, **_OPTIMIZERS}
+_PARTS: dict[str, type[Frozen]] = {
+    "image": ImageSize,
+    "affine": Affine,
+    "strong": Strong,
+    "paper": Paper,
+    **_OPTIMIZERS,
+}
 
 
 def _flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from experiments.config import run_config
+from experiments.config import ImageSize, run_config
 from experiments.data.decode import decode
 from experiments.errors import UserError
 from experiments.reading import read
@@ -23,8 +23,8 @@ from models import Reader
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 
 
-def load_model(artifacts: Path) -> tuple[Reader, Objective, tuple[int, int, int]]:
-    """The trained model of a run, its objective and its image size (height, width, channels)."""
+def load_model(artifacts: Path) -> tuple[Reader, Objective, ImageSize]:
+    """The trained model of a run, its objective and its image size."""
     settings = json.loads((artifacts / "config.json").read_text(encoding="utf-8"))
     try:
         # The weights come from the run, not from where its training began.
@@ -33,8 +33,7 @@ def load_model(artifacts: Path) -> tuple[Reader, Objective, tuple[int, int, int]
         model.load_state_dict(load_file(artifacts / "weights.safetensors"))
     except (UserError, SafetensorError, RuntimeError) as error:
         raise UserError(f"{artifacts}: cannot be loaded ({error}); train the run again") from error
-    size = config.image
-    return model.eval(), objective, (size.height, size.width, size.channels)
+    return model.eval(), objective, config.image
 
 
 def predict(run_id: str, paths: list[Path], out: Path) -> list[tuple[str, Reading]]:
@@ -47,7 +46,8 @@ def predict(run_id: str, paths: list[Path], out: Path) -> list[tuple[str, Readin
     if len(set(names)) < len(names):
         names = [str(file) for file in files]
     model, objective, size = load_model(artifacts)
-    pixels = torch.stack([torch.from_numpy(decode(file, *size).pixels.copy()) for file in files])
+    decoded = [decode(file, size.height, size.width, size.channels, size.pad) for file in files]
+    pixels = torch.stack([torch.from_numpy(image.pixels.copy()) for image in decoded])
     return list(zip(names, read(model, objective, pixels), strict=True))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -20,6 +22,27 @@ from rich.progress import (
 )
 
 from experiments.train import Progress
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int], Callable[[], None]]]:
+    """A bar for so many of something: give it the number, and call what it returns after each."""
+    bars = Bars(
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+    def start(total: int) -> Callable[[], None]:
+        task = bars.add_task(what, total=total)
+        return lambda: bars.advance(task)
+
+    with bars:
+        yield start
 
 
 class EpochLog:

@@ -54,14 +54,18 @@ def human_metrics(images: Images, split: Split, readings: dict[int, Reading]) ->
     return metrics
 
 
-def prediction_rows(images: Images, readings: Readings) -> list[list[object]]:
-    """A row an image that was read; the truth is empty where it is not known."""
-    rows: list[list[object]] = [["split", "filename", "truth", "reading", "confidence"]]
+def prediction_rows(
+    images: Images, readings: Readings, losses: dict[str, dict[int, float]]
+) -> list[list[object]]:
+    """A row an image that was read; truth and its loss are empty where it is not known."""
+    heads = ["split", "filename", "truth", "reading", "confidence", "label_loss"]
+    rows: list[list[object]] = [list(heads)]
     for part, by_image in readings.items():
         for index, reading in by_image.items():
             row = images.rows[index]
             confidence = f"{reading.confidence:.6g}"
-            rows.append([part, row.filename, row.label or "", reading.text, confidence])
+            loss = f"{losses[part][index]:.6g}" if part in losses else ""
+            rows.append([part, row.filename, row.label or "", reading.text, confidence, loss])
     return rows
 
 

@@ -20,7 +20,7 @@ from experiments.data.splits import Split, make_split
 from experiments.data.strings import ensure_strings
 from experiments.lock import lock
 from experiments.progress import EpochLog
-from experiments.reading import read
+from experiments.reading import label_losses, read
 from experiments.results import (
     human_metrics,
     image_rows,
@@ -42,7 +42,7 @@ def load_data(config: RunConfig, folder: Path, out: Path) -> Images:
     """The data set as this run sees it, decoded once below `out`. Raises UserError."""
     size = config.image
     cells = read_cells(folder, config.charset)
-    images = load_images(cells, size.height, size.width, size.channels, out / "cache")
+    images = load_images(cells, size.height, size.width, size.channels, out / "cache", pad=size.pad)
     return change_labels(images, config.label_noise, config.charset)
 
 
@@ -100,7 +100,9 @@ def _make(
 
         fitted = fit(config, images, split, checkpoint_file, log.on_batch, on_epoch)
     log_curves(fitted.progress)
-    record.log_params({"parameters": models.count_parameters(fitted.model)})
+    size = config.image
+    cost = models.measure(fitted.model, (size.channels, size.height, size.width))
+    record.log_metrics({f"cost.{name}": float(value) for name, value in cost._asdict().items()})
     _log_results(config, fitted, images, split, record)
 
 
@@ -114,6 +116,22 @@ def _log_results(
         )
         for part, at in parts.items()
         if at
+    }
+    losses = {
+        part: dict(
+            zip(
+                at,
+                label_losses(
+                    fitted.model,
+                    fitted.objective,
+                    images.pixels[list(at)],
+                    [images.rows[i].label or "" for i in at],
+                ),
+                strict=True,
+            )
+        )
+        for part, at in parts.items()
+        if part != "human" and at
     }
     record.log_metrics(
         {
@@ -134,7 +152,7 @@ def _log_results(
         if images.readings:
             tables["readers.csv"] = reader_rows(images)
         # Last, since a run counts once it has its predictions.
-        tables[PREDICTIONS] = prediction_rows(images, readings)
+        tables[PREDICTIONS] = prediction_rows(images, readings, losses)
         for name, rows in tables.items():
             record.log_file(write_table(Path(making, name), rows))
 

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import cast
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel
 
 import models
 from analysis.metrics import exact_match
@@ -21,7 +23,7 @@ from experiments.data.augment import AUGMENTATIONS, draw
 from experiments.data.images import Images
 from experiments.data.splits import Split
 from experiments.errors import UserError
-from experiments.optim import build_optimizer
+from experiments.optim import build_optimizer, moving_average
 from experiments.reading import BATCH, score, to_input
 from experiments.seeding import derive, generator
 from losses import CannotLearnError, Objective, Targets
@@ -59,7 +61,13 @@ class Fitted:
 def build(config: RunConfig) -> tuple[Reader, Objective]:
     """An untrained model and its objective. The trunk's weights depend on the seed alone."""
     objective = config.objective()
-    outputs = models.Outputs(objective.num_classes, objective.length_classes, config.max_length)
+    outputs = models.Outputs(
+        num_classes=objective.num_classes,
+        length_classes=objective.length_classes,
+        max_length=config.max_length,
+        column_classes=objective.column_classes,
+        column_source=objective.column_source,
+    )
     torch.manual_seed(derive(config.seed, "weights"))
     try:
         model = models.build(
@@ -68,6 +76,7 @@ def build(config: RunConfig) -> tuple[Reader, Objective]:
             config.decoder,
             outputs,
             hidden=config.hidden,
+            layers=config.layers,
             pretrained=config.pretrained,
         )
     except models.BackboneError as error:
@@ -79,7 +88,7 @@ def check_labels(config: RunConfig, objective: Objective, model: Reader, images:
     """Refuse, by name, a label that the arm can never emit."""
     size = config.image
     try:
-        steps = models.count_steps(model, (size.channels, size.height, size.width))
+        steps, columns = models.count_steps(model, (size.channels, size.height, size.width))
     except RuntimeError as error:
         raise UserError(
             f"images of {size.height}x{size.width} are too small for {config.backbone}: "
@@ -88,7 +97,7 @@ def check_labels(config: RunConfig, objective: Objective, model: Reader, images:
     for row in images.rows:
         if row.label is not None:
             try:
-                objective.check(row.label, steps)
+                objective.check(row.label, steps, columns)
             except CannotLearnError as error:
                 raise UserError(f"{row.filename}: {error}") from error
 
@@ -113,7 +122,7 @@ def fit(
     batches = _batches(config, len(split.train))
     optimizer, schedule = build_optimizer(model, config.optimizer, batches * config.epochs)
     wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
-    state = _State(model, optimizer, schedule)
+    state = _State(model, optimizer, schedule, moving_average(model, config.ema))
     state.restore(checkpoint_file)
     progress = state.progress
 
@@ -131,14 +140,15 @@ def fit(
         for number in range(batches):
             at = order[number * config.batch_size : (number + 1) * config.batch_size]
             batch = Targets(targets.classes[at], targets.lengths[at])
-            inputs = augment(to_input(pixels[at], fabric.device), draws[at], config.affine)
-            scores, lengths = wrapped(inputs, batch.classes.to(fabric.device))
-            parts = objective.loss(scores, batch, lengths)
+            inputs = augment(to_input(pixels[at], fabric.device), draws[at], config)
+            parts = objective.loss(wrapped(inputs, batch.classes.to(fabric.device)), batch)
             wrapped_optimizer.zero_grad()
             fabric.backward(parts["total"])
             fabric.clip_gradients(wrapped, wrapped_optimizer, max_norm=config.clip_norm)
             wrapped_optimizer.step()
             schedule.step()
+            if state.average is not None:
+                state.average.update_parameters(model)
             for name, value in parts.items():
                 key = "train.loss" if name == "total" else f"train.loss.{name}"
                 sums[key] = sums.get(key, 0.0) + value.item() / batches
@@ -150,7 +160,7 @@ def fit(
             break
         started = time.monotonic()
         trained = train_epoch(epoch)
-        validated = _validate(model, objective, *_part(images, split.val))
+        validated = _validate(state.judged, objective, *_part(images, split.val))
         rate = {"learning_rate": optimizer.param_groups[0]["lr"]}
         state.add(trained | validated | rate, time.monotonic() - started)
         on_epoch(epoch, progress)
@@ -166,20 +176,27 @@ class _State:
     model: Reader
     optimizer: Optimizer
     schedule: LRScheduler
+    average: AveragedModel | None
     progress: Progress = field(default_factory=Progress)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> Reader:
+        """The model that is validated and kept: the average where there is one."""
+        return self.model if self.average is None else cast(Reader, self.average.module)
 
     def add(self, metrics: dict[str, float], seconds: float) -> None:
         """Take note of an epoch, and of its weights if none was better on validation."""
         progress = self.progress
         if metrics["val.exact_match"] > progress.best_exact_match:
             progress.best = len(progress.history)
-            self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
+            self.best_weights = {k: v.clone() for k, v in self.judged.state_dict().items()}
         progress.history.append(metrics)
         progress.seconds += seconds
 
     def save(self, file: Path) -> None:
         tensors, groups = checkpoint.optimizer_tensors(self.optimizer)
+        average = {} if self.average is None else self.average.state_dict()
         # A function in a schedule's state is made anew with the schedule.
         schedule = {
             key: value
@@ -189,6 +206,7 @@ class _State:
         checkpoint.save(
             file,
             {f"model.{k}": v for k, v in self.model.state_dict().items()}
+            | {f"average.{k}": v for k, v in average.items()}
             | {f"best.{k}": v for k, v in self.best_weights.items()}
             | {f"optimizer.{k}": v for k, v in tensors.items()},
             {"groups": groups, "schedule": schedule, "progress": asdict(self.progress)},
@@ -200,6 +218,8 @@ class _State:
             return
         tensors, state = saved
         self.model.load_state_dict(checkpoint.under("model.", tensors))
+        if self.average is not None:
+            self.average.load_state_dict(checkpoint.under("average.", tensors))
         self.best_weights = checkpoint.under("best.", tensors)
         checkpoint.restore_optimizer(
             self.optimizer, checkpoint.under("optimizer.", tensors), state["groups"]
@@ -229,10 +249,10 @@ def _validate(
 ) -> dict[str, float]:
     targets = objective.encode(texts)
     readings, total = [], 0.0
-    for number, (scores, lengths) in enumerate(score(model, pixels)):
-        at = slice(number * BATCH, number * BATCH + len(scores))
+    for number, scores in enumerate(score(model, pixels)):
+        at = slice(number * BATCH, number * BATCH + len(scores.steps))
         batch = Targets(targets.classes[at], targets.lengths[at])
-        total += objective.loss(scores, batch, lengths)["total"].item() * len(scores)
+        total += objective.loss(scores, batch)["total"].item() * len(scores.steps)
         readings += objective.decode(scores.cpu())
     exact = exact_match(texts, [reading.text for reading in readings])
     return {"val.loss": total / len(texts), "val.exact_match": exact}

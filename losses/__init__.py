@@ -7,9 +7,9 @@ A new objective is one new file in this folder: a subclass of `losses.base.Objec
 import importlib
 import pkgutil
 
-from losses.base import OBJECTIVES, CannotLearnError, Layout, Objective, Reading, Targets
+from losses.base import OBJECTIVES, CannotLearnError, Layout, Objective, Reading, Scores, Targets
 
-__all__ = ["OBJECTIVES", "CannotLearnError", "Layout", "Objective", "Reading", "Targets"]
+__all__ = ["OBJECTIVES", "CannotLearnError", "Layout", "Objective", "Reading", "Scores", "Targets"]
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

@@ -6,11 +6,28 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, TypeVar
+from typing import ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 Layout = Literal["columns", "slots"]
+
+
+class Scores(Protocol):
+    """What a model says of a batch, none of it normalised."""
+
+    @property
+    def steps(self) -> Tensor:
+        """(N, steps, num_classes)."""
+
+    @property
+    def lengths(self) -> Tensor | None:
+        """(N, length_classes); None for a model without a length head."""
+
+    @property
+    def columns(self) -> Tensor | None:
+        """(N, T, column_classes); None for a model without an auxiliary column head."""
 
 
 class Targets(NamedTuple):
@@ -33,7 +50,7 @@ class CannotLearnError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Objective(ABC):
-    """Turns the scores (N, steps, num_classes) of a model into a loss and into readings.
+    """Turns the scores of a model into a loss and into readings.
 
     The fields of a subclass beyond these two are its options: they are typed, have defaults and
     can be set from the config as `loss_options`.
@@ -47,6 +64,8 @@ class Objective(ABC):
     max_length: int
 
     layout: ClassVar[Layout]
+    # Whose columns the auxiliary column head reads: the trunk's own or those of the encoder.
+    column_source: ClassVar[Literal["trunk", "encoder"]] = "encoder"
 
     @property
     @abstractmethod
@@ -58,27 +77,38 @@ class Objective(ABC):
         """How many scores the model's length head has; 0 for an objective without one."""
         return 0
 
+    @property
+    def column_classes(self) -> int:
+        """How many scores a column the model's auxiliary column head has; 0 for none."""
+        return 0
+
     @abstractmethod
-    def check(self, text: str, steps: int) -> None:
-        """Raise CannotLearnError if a model with this many steps can never emit `text`."""
+    def check(self, text: str, steps: int, columns: int = 0) -> None:
+        """Raise CannotLearnError if `text` can never be emitted.
+
+        steps, columns: how many the model has of scores to be read and of auxiliary ones.
+        """
 
     @abstractmethod
     def encode(self, texts: list[str]) -> Targets:
         """Labels as classes; every character must be in the charset."""
 
     @abstractmethod
-    def loss(
-        self, scores: Tensor, targets: Targets, length_scores: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """The batch's loss: `total`, to be minimised, and its named parts (scalars).
-
-        scores: (N, steps, num_classes), not normalised.
-        length_scores: (N, length_classes), not normalised; None for a model without the head.
-        """
+    def loss(self, scores: Scores, targets: Targets) -> dict[str, Tensor]:
+        """The batch's loss: `total`, to be minimised, and its named parts (scalars)."""
 
     @abstractmethod
-    def decode(self, scores: Tensor) -> list[Reading]:
-        """Readings of a batch of scores (N, steps, num_classes)."""
+    def decode(self, scores: Scores) -> list[Reading]:
+        """Readings of a batch."""
+
+    @abstractmethod
+    def log_probability(self, scores: Scores, texts: list[str]) -> Tensor:
+        """(N,) float64: the logarithm of the probability that the scores give each text.
+
+        It is that of `decode`, whose confidence in a reading is exp of it. -inf for a text that
+        can never be emitted. What only shapes the training, such as auxiliary terms, smoothing and
+        focus, has no part in it. Every character must be in the charset.
+        """
 
     def classes_of(self, text: str) -> list[int]:
         """The class of each character; ValueError for one outside the charset."""
@@ -89,6 +119,16 @@ class Objective(ABC):
         """The subclass's own options and their defaults."""
         shared = {field.name for field in dataclasses.fields(Objective)}
         return {f.name: f.default for f in dataclasses.fields(cls) if f.name not in shared}  # type: ignore[misc]
+
+
+def focal_factor(neg_log_p: Tensor, gamma: float) -> Tensor:
+    """(1 - p) ** gamma, by which the focal loss turns away from the easy (arXiv:1708.02002).
+
+    neg_log_p: -log of the probabilities of what is right. gamma: from 0 on; 0 changes nothing.
+    """
+    wrong = -torch.expm1(-neg_log_p)
+    # Not quite 0, where a power below 1 has no gradient.
+    return wrong.clamp(min=torch.finfo(wrong.dtype).tiny) ** gamma
 
 
 OBJECTIVES: dict[str, type[Objective]] = {}

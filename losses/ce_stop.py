@@ -9,7 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from losses.base import CannotLearnError, Layout, Objective, Reading, Targets, register
+from losses.base import (
+    CannotLearnError,
+    Layout,
+    Objective,
+    Reading,
+    Scores,
+    Targets,
+    focal_factor,
+    register,
+)
 
 
 @register("ce_stop")
@@ -20,21 +29,35 @@ class CrossEntropyStop(Objective):
     The stop is the class behind the characters. A label that fills all positions has none.
 
     length_weight: the factor of the length term, the cross-entropy of a head that classifies the
-        label's length (class = length - 1). It shapes the features and is not used to decode.
+        label's length (class = length - 1); 0 for no such head. It shapes the features and, as
+        published, is not used to decode.
+    read_length: let that head decide where the text ends, not the stop.
     after_stop: what the positions behind the stop have to say. "ignore" leaves them out of the
         loss. "zero" is the published way: they are filled with class 0 and count. A decoder that
         reads its own output (latent_lstm) knows that it has stopped; parallel slots do not, and
         must tell a '0' that was written from one that fills.
+    label_smoothing: how much of each position's target is spread evenly over all classes
+        (arXiv:1512.00567).
+    focal_gamma: each position's cross-entropy is multiplied by (1 - p) ** focal_gamma, p being the
+        probability of the right class (arXiv:1708.02002).
     """
 
     length_weight: float = 1.0
+    read_length: bool = False
     after_stop: Literal["ignore", "zero"] = "ignore"
+    label_smoothing: float = 0.0
+    focal_gamma: float = 0.0
 
     layout: ClassVar[Layout] = "slots"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.length_weight < float("inf"):
-            raise ValueError(f"length_weight is a factor from 0 on, not {self.length_weight}")
+        for name in ("length_weight", "focal_gamma"):
+            if not 0 <= (value := getattr(self, name)) < float("inf"):
+                raise ValueError(f"{name} is a number from 0 on, not {value}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing is from 0 to below 1, not {self.label_smoothing}")
+        if self.read_length and not self.length_weight:
+            raise ValueError("read_length needs the length head: set length_weight above 0")
 
     @property
     def num_classes(self) -> int:
@@ -48,45 +71,85 @@ class CrossEntropyStop(Objective):
     def stop(self) -> int:
         return len(self.charset)
 
-    def check(self, text: str, steps: int) -> None:
-        if not 1 <= len(text) <= steps:
-            raise CannotLearnError(
-                f"a label has 1 to {steps} characters here and {text!r} has {len(text)}: "
-                "set max_length"
-            )
+    def check(self, text: str, steps: int, columns: int = 0) -> None:
+        _check_length(text, steps)
 
     def encode(self, texts: list[str]) -> Targets:
         """Classes (N, max_length): the characters, the stop, then class 0."""
         classes = torch.zeros((len(texts), self.max_length), dtype=torch.int64)
         for row, text in zip(classes, texts, strict=True):
-            self.check(text, self.max_length)
+            _check_length(text, self.max_length)
             filled = [*self.classes_of(text), self.stop][: self.max_length]
             row[: len(filled)] = torch.tensor(filled)
         return Targets(classes, torch.tensor([len(text) for text in texts], dtype=torch.int64))
 
-    def loss(
-        self, scores: Tensor, targets: Targets, length_scores: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        classes, lengths = (t.to(scores.device) for t in targets)
-        steps = F.cross_entropy(scores.transpose(1, 2), classes, reduction="none")  # (N, L)
+    def loss(self, scores: Scores, targets: Targets) -> dict[str, Tensor]:
+        classes, lengths = (t.to(scores.steps.device) for t in targets)
+        steps = self._cross_entropy(scores.steps.transpose(1, 2), classes)  # (N, L)
         if self.after_stop == "ignore":
-            positions = torch.arange(self.max_length, device=scores.device)
+            positions = torch.arange(self.max_length, device=steps.device)
             steps = steps * (positions <= lengths[:, None])
         parts = {"characters": steps.sum(dim=1).mean()}
-        if length_scores is not None:
-            parts["length"] = F.cross_entropy(length_scores, lengths - 1)
+        if scores.lengths is not None:
+            parts["length"] = F.cross_entropy(scores.lengths, lengths - 1)
             return {"total": parts["characters"] + self.length_weight * parts["length"], **parts}
         return {"total": parts["characters"], **parts}
 
-    def decode(self, scores: Tensor) -> list[Reading]:
+    def decode(self, scores: Scores) -> list[Reading]:
         """Greedy: the best class of each position up to the first stop.
 
-        The confidence is the probability of just these classes, the stop included.
+        The confidence is the probability of just these classes, the stop included. With
+        read_length it is the most probable text of all lengths, P(length) * P(characters), the
+        stop being no class any more (Goodfellow et al., arXiv:1312.6082).
         """
-        best, classes = scores.float().softmax(dim=-1).max(dim=-1)
+        if self.read_length and scores.lengths is not None:
+            return self._decode_by_length(scores.steps, scores.lengths)
+        best, classes = scores.steps.float().softmax(dim=-1).max(dim=-1)
         readings = []
         for row, probabilities in zip(classes.tolist(), best.double(), strict=True):
             length = row.index(self.stop) if self.stop in row else len(row)
             text = "".join(self.charset[c] for c in row[:length])
             readings.append(Reading(text, float(probabilities[: length + 1].prod())))
         return readings
+
+    def log_probability(self, scores: Scores, texts: list[str]) -> Tensor:
+        """Of the characters, and that the text ends behind them: by the stop or by its length."""
+        if self.read_length and scores.lengths is not None:
+            steps = scores.steps[..., : self.stop].double().log_softmax(dim=-1)
+            ends = F.pad(scores.lengths.double().log_softmax(dim=-1), (1, 0), value=-torch.inf)
+        else:
+            steps = scores.steps.double().log_softmax(dim=-1)
+            ends = F.pad(steps[..., self.stop], (0, 1))  # a text that fills all has no stop
+        log_p = torch.full((len(texts),), -torch.inf, dtype=torch.float64)
+        for i, text in enumerate(texts):
+            if (length := len(text)) <= self.max_length:
+                log_p[i] = steps[i, range(length), self.classes_of(text)].sum() + ends[i, length]
+        return log_p
+
+    def _cross_entropy(self, scores: Tensor, classes: Tensor) -> Tensor:
+        loss = F.cross_entropy(
+            scores, classes, reduction="none", label_smoothing=self.label_smoothing
+        )
+        if not self.focal_gamma:
+            return loss
+        sharp = F.cross_entropy(scores, classes, reduction="none")
+        return focal_factor(sharp, self.focal_gamma) * loss
+
+    def _decode_by_length(self, steps: Tensor, lengths: Tensor) -> list[Reading]:
+        best, classes = steps[..., : self.stop].double().log_softmax(dim=-1).max(dim=-1)
+        texts = lengths.double().log_softmax(dim=-1) + best.cumsum(dim=1)  # (N, length - 1)
+        log_p, longest = texts.max(dim=1)
+        return [
+            Reading("".join(self.charset[c] for c in row[: last + 1]), p)
+            for row, last, p in zip(
+                classes.tolist(), longest.tolist(), log_p.exp().tolist(), strict=True
+            )
+        ]
+
+
+def _check_length(text: str, positions: int) -> None:
+    if not 1 <= len(text) <= positions:
+        raise CannotLearnError(
+            f"a label has 1 to {positions} characters here and {text!r} has {len(text)}: "
+            "set max_length"
+        )

@@ -1,4 +1,4 @@
-"""Models: images (N, C, H, W) in 0..1 -> scores (N, steps, classes), and length scores or None.
+"""Models: images (N, C, H, W) in 0..1 -> scores (N, steps, classes), and those of auxiliary heads.
 
 A model knows its classes only as a number: what they mean belongs to the loss.
 """
@@ -9,22 +9,27 @@ from typing import Literal
 
 import torch
 
-from models.backbones import BackboneError, backbone_names, build_trunk
+from models.backbones import BackboneError, backbone_names, build_trunk, refuse_transformers
 from models.columns import ColumnReader
-from models.latent_lstm import LatentLSTMReader
-from models.reader import Outputs, Reader
+from models.cost import Cost, count_parameters, measure
+from models.latent_lstm import LatentBiLSTMReader, LatentLSTMReader
+from models.reader import Outputs, Reader, Scores
 from models.slots import SlotReader
 
 __all__ = [
     "DECODERS",
     "BackboneError",
+    "Cost",
     "Outputs",
     "Reader",
+    "Scores",
     "backbone_names",
     "build",
     "count_parameters",
     "count_steps",
     "default_decoder",
+    "measure",
+    "refuse_transformers",
 ]
 
 # The first decoder of a layout is its default.
@@ -32,6 +37,7 @@ DECODERS: dict[str, type[Reader]] = {
     "columns": ColumnReader,
     "slots": SlotReader,
     "latent_lstm": LatentLSTMReader,
+    "latent_bilstm": LatentBiLSTMReader,
 }
 
 
@@ -47,27 +53,28 @@ def build(
     outputs: Outputs,
     *,
     hidden: int | None = None,
+    layers: int = 1,
     pretrained: Literal["none", "imagenet"] = "none",
 ) -> Reader:
     """A reader: the backbone's trunk under the decoder. Raises BackboneError.
 
     width_stride: how many pixels of the image's width one column of features stands for.
     hidden: the decoder's width; None for its default.
+    layers: the decoder's LSTMs on top of each other.
     """
     trunk = build_trunk(backbone, width_stride, pretrained)
     reader = DECODERS[decoder]
-    return reader(trunk, outputs, hidden or reader.default_hidden)
+    return reader(trunk, outputs, hidden or reader.default_hidden, layers)
 
 
-def count_steps(model: Reader, image_shape: tuple[int, int, int]) -> int:
-    """How many steps the model's scores have for images of this shape (C, H, W)."""
+def count_steps(model: Reader, image_shape: tuple[int, int, int]) -> tuple[int, int]:
+    """How many steps the scores have for images of this shape (C, H, W), and how many columns.
+
+    The columns are those of the auxiliary column head, 0 without one.
+    """
     was_training = model.training
     with torch.no_grad():
-        scores, _ = model.eval()(torch.zeros((1, *image_shape)))
+        scores: Scores = model.eval()(torch.zeros((1, *image_shape)))
     model.train(was_training)
-    return int(scores.shape[1])
-
-
-def count_parameters(model: Reader) -> int:
-    """How many numbers training can change."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+    columns = 0 if scores.columns is None else scores.columns.shape[1]
+    return int(scores.steps.shape[1]), int(columns)

@@ -7,23 +7,53 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from models.backbones import Trunk
-from models.reader import Outputs, Reader, length_head
+from models.reader import Outputs, Reader, Scores, length_head
+
+
+def fold(features: Tensor) -> Tensor:
+    """Feature maps (N, D, H', T) -> columns (N, T, D).
+
+    The height goes by its maximum, since a stroke is somewhere in the column or is not
+    (arXiv:2404.11339).
+    """
+    return features.amax(dim=2).transpose(1, 2)
 
 
 class ColumnEncoder(nn.Module):
-    """Feature maps (N, D, H', T) -> columns in context (N, T, 2 * hidden).
+    """Columns (N, T, D) -> columns in context (N, T, 2 * hidden), by bidirectional LSTMs.
 
-    The height is folded away by its maximum, since a stroke is somewhere in the column or is not
-    (arXiv:2404.11339), then a bidirectional LSTM reads the columns (CRNN, arXiv:1507.05717).
+    Source: CRNN (arXiv:1507.05717), which has two layers of 256.
     """
 
-    def __init__(self, channels: int, hidden: int) -> None:
+    def __init__(self, channels: int, hidden: int, layers: int) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(channels, hidden, batch_first=True, bidirectional=True)
+        self.lstm = nn.LSTM(channels, hidden, layers, batch_first=True, bidirectional=True)
 
-    def forward(self, features: Tensor) -> Tensor:
-        columns: Tensor = self.lstm(features.amax(dim=2).transpose(1, 2))[0]
-        return columns
+    def forward(self, columns: Tensor) -> Tensor:
+        encoded: Tensor = self.lstm(columns)[0]
+        return encoded
+
+
+class ColumnHead(nn.Module):
+    """An auxiliary score vector (N, T, column_classes) for every column, not read at inference.
+
+    On the trunk's columns it is the shortcut of arXiv:2404.11339, a convolution over three
+    neighbours that bypasses the LSTM; on the encoder's, which have their context, a linear layer
+    (arXiv:1903.07377).
+    """
+
+    def __init__(self, channels: int, encoded: int, outputs: Outputs) -> None:
+        super().__init__()
+        self.of_trunk = outputs.column_source == "trunk"
+        features, window = (channels, 3) if self.of_trunk else (encoded, 1)
+        self.dropout = nn.Dropout(0.2)
+        self.scores = nn.Conv1d(features, outputs.column_classes, window, padding=window // 2)
+
+    def forward(self, trunk: Tensor, encoder: Tensor) -> Tensor:
+        """trunk, encoder: (N, T, features), the columns of the two."""
+        columns = self.dropout(trunk if self.of_trunk else encoder)
+        scores: Tensor = self.scores(columns.transpose(1, 2)).transpose(1, 2)
+        return scores
 
 
 class ColumnReader(Reader):
@@ -34,17 +64,31 @@ class ColumnReader(Reader):
 
     layout: ClassVar[Literal["columns", "slots"]] = "columns"
     default_hidden: ClassVar[int] = 128
+    has_columns: ClassVar[bool] = True
 
-    def __init__(self, trunk: Trunk, outputs: Outputs, hidden: int) -> None:
-        super().__init__(trunk, outputs, hidden)
-        self.encoder = ColumnEncoder(trunk.channels, hidden)
+    def __init__(self, trunk: Trunk, outputs: Outputs, hidden: int, layers: int) -> None:
+        super().__init__(trunk, outputs, hidden, layers)
+        self.encoder = ColumnEncoder(trunk.channels, hidden, layers)
+        self._build_pooling(2 * hidden)
         self.dropout = nn.Dropout(0.2)
         self.characters = nn.Linear(2 * hidden, outputs.num_classes)
-        self.length = length_head(2 * hidden, outputs.length_classes)
+        self.length = length_head(2 * hidden, outputs)
+        self.columns = (
+            ColumnHead(trunk.channels, 2 * hidden, outputs) if outputs.column_classes else None
+        )
 
-    def forward(
-        self, images: Tensor, teacher: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        columns = self.encoder(self.trunk(images))
-        lengths = None if self.length is None else self.length(columns.mean(dim=1))
-        return self.characters(self.dropout(columns)), lengths
+    def forward(self, images: Tensor, teacher: Tensor | None = None) -> Scores:
+        seen = fold(self.trunk(images))
+        columns = self.encoder(seen)
+        return Scores(
+            self.characters(self.dropout(self._pool(columns))),
+            None if self.length is None else self.length(columns.mean(dim=1)),
+            None if self.columns is None else self.columns(seen, columns),
+        )
+
+    def _build_pooling(self, features: int) -> None:
+        """What `_pool` needs."""
+
+    def _pool(self, columns: Tensor) -> Tensor:
+        """Columns (N, T, features) -> what a character is read from, (N, steps, features)."""
+        return columns

@@ -1,4 +1,4 @@
-"""What every reader is: a trunk, a decoder of a layout, and an optional length head."""
+"""What every reader is: a trunk, a decoder of a layout, and the heads that a loss asks for."""
 
 from __future__ import annotations
 
@@ -11,46 +11,73 @@ from models.backbones import Trunk
 
 
 class Outputs(NamedTuple):
-    """The numbers that an objective asks of a model.
+    """What an objective asks of a model.
 
     num_classes: scores a step.
     length_classes: scores of the auxiliary length head; 0 for none.
     max_length: character positions; of no meaning to the columns layout.
+    column_classes: scores a column of the auxiliary column head; 0 for none.
+    column_source: whose columns that head reads, the trunk's own or those of the encoder above it.
     """
 
     num_classes: int
     length_classes: int = 0
     max_length: int = 10
+    column_classes: int = 0
+    column_source: Literal["trunk", "encoder"] = "encoder"
+
+
+class Scores(NamedTuple):
+    """What a model says of a batch, none of it normalised.
+
+    steps: (N, steps, num_classes), which are read.
+    lengths: (N, length_classes); None for a model without a length head.
+    columns: (N, T, column_classes); None for a model without an auxiliary column head.
+    """
+
+    steps: Tensor
+    lengths: Tensor | None = None
+    columns: Tensor | None = None
+
+    def cpu(self) -> Scores:
+        """The same on the CPU."""
+        return Scores(*(None if scores is None else scores.cpu() for scores in self))  # type: ignore[arg-type]
 
 
 class Reader(nn.Module, ABC):
-    """Images (N, C, H, W) in 0..1 -> scores (N, steps, num_classes) and length scores or None.
+    """Images (N, C, H, W) in 0..1 -> Scores.
+
+    Auxiliary heads are built last: an arm with one starts from the same weights as its twin
+    without.
 
     hidden: the decoder's width; each decoder says what that is.
+    layers: LSTMs on top of each other.
     """
 
     layout: ClassVar[Literal["columns", "slots"]]
     default_hidden: ClassVar[int]
+    # Whether it has columns that an auxiliary column head can read.
+    has_columns: ClassVar[bool] = False
+    # Whether each step is given the class of the step before, and so listens to a teacher.
+    autoregressive: ClassVar[bool] = False
 
-    def __init__(self, trunk: Trunk, outputs: Outputs, hidden: int) -> None:
+    def __init__(self, trunk: Trunk, outputs: Outputs, hidden: int, layers: int) -> None:
         super().__init__()
         self.trunk = trunk
         self.outputs = outputs
         self.hidden = hidden
 
     @abstractmethod
-    def forward(
-        self, images: Tensor, teacher: Tensor | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Scores (N, steps, num_classes) and length scores (N, length_classes) or None.
+    def forward(self, images: Tensor, teacher: Tensor | None = None) -> Scores:
+        """The scores of a batch of images.
 
         teacher: classes (N, steps) int64 that a decoder which reads its own output is given
             instead of it (teacher forcing); the others ignore it.
         """
 
 
-def length_head(features: int, length_classes: int) -> nn.Module | None:
+def length_head(features: int, outputs: Outputs) -> nn.Module | None:
     """The published head: dropout 0.2 and a linear layer; None where no length is asked for."""
-    if not length_classes:
+    if not outputs.length_classes:
         return None
-    return nn.Sequential(nn.Dropout(0.2), nn.Linear(features, length_classes))
+    return nn.Sequential(nn.Dropout(0.2), nn.Linear(features, outputs.length_classes))

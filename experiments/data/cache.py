@@ -33,12 +33,14 @@ def table(
     contents: list[bytes],
     shape: tuple[int, int, int],
     decoded: Callable[[], Iterable[Decoded]],
+    pad: int = 0,
 ) -> Table:
     """A record an image, with the fields `identity` and `pixels` (C, H, W).
 
     folder: where the cache is kept; None for a table in memory.
     contents: a digest of each image file, 32 bytes.
     decoded: gives the images in this order, where there is no whole cache yet.
+    pad: what they were padded by before they got this shape.
     Raises UserError where the folder cannot be written.
     """
     record = np.dtype(
@@ -46,7 +48,7 @@ def table(
     )
     if folder is None:
         return _records(record, contents, decoded())
-    about = f"{VERSION} Pillow {PIL.__version__} {shape}".encode()
+    about = f"{VERSION} Pillow {PIL.__version__} {shape} {pad}".encode()
     file = folder / f"{hashlib.sha256(about + b''.join(contents)).hexdigest()[:16]}.records"
     making = file.with_suffix(".making")
     try:

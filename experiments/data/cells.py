@@ -67,14 +67,14 @@ class Cells:
 
     rows: by part (train, val, dev or labelled, human) and file name, whatever the lists' order.
     readings: reader -> file name -> what that reader read in the human part.
-    unlisted: labelled images that no list names; nothing reads them.
+    unlisted: labelled images that no list names; no run reads them, and none was checked.
     """
 
     name: str
     folder: Path
     rows: tuple[Row, ...]
     readings: dict[str, dict[str, str]]
-    unlisted: tuple[str, ...] = ()
+    unlisted: tuple[Row, ...] = ()
 
 
 def read_cells(folder: Path, charset: str, on_problem: OnProblem = stop) -> Cells:
@@ -135,9 +135,13 @@ def _read_published(folder: Path, charset: str, on_problem: OnProblem) -> Cells:
         row = Row("human", filename, None, folder / _HUMAN)
         if _there(row, f"{folder / _READINGS}", on_problem):
             rows.append(row)
-    unlisted = tuple(sorted(values.keys() - listed.keys(), key=_natural))
+    unlisted = [
+        Row("unlisted", filename, label, folder / _LABELLED)
+        for filename, (_, label) in values.items()
+        if filename not in listed
+    ]
     name = folder.resolve().name
-    return Cells(name, folder, _ordered(rows), readings, unlisted)
+    return Cells(name, folder, _ordered(rows), readings, _ordered(unlisted))
 
 
 def _read_table(folder: Path, file: Path, charset: str, on_problem: OnProblem) -> Cells:
@@ -184,7 +188,7 @@ def _there(row: Row, where: str, on_problem: OnProblem) -> bool:
 
 def _ordered(rows: list[Row]) -> tuple[Row, ...]:
     """By part, then by name: what depends on the order of images depends on no list's order."""
-    parts = (*LABELLED_PARTS, "human")
+    parts = (*LABELLED_PARTS, "unlisted", "human")
     return tuple(sorted(rows, key=lambda row: (parts.index(row.part), _natural(row.filename))))
 
 

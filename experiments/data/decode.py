@@ -36,13 +36,17 @@ class Decoded(NamedTuple):
     content: bytes
 
 
-def decode(path: Path, height: int, width: int, channels: int) -> Decoded:
-    """Read one image and stretch it to this size. Raises UserError naming the file."""
+def decode(path: Path, height: int, width: int, channels: int, pad: int = 0) -> Decoded:
+    """Read one image and stretch it to this size. Raises UserError naming the file.
+
+    pad: black pixels that are put above and below it first.
+    """
     content = read_file(path)
     image = _rgb(path, content)
     found = identity(image)
     if channels == 1:
         image = image.convert("L")
+    image = ImageOps.expand(image, (0, pad))
     image = image.resize((width, height), Image.Resampling.BILINEAR)
     pixels = np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)
     return Decoded(pixels, found, digest(content))

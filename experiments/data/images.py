@@ -46,22 +46,24 @@ class Images:
 
 
 def load_images(
-    cells: Cells, height: int, width: int, channels: int, cache_folder: Path | None = None
+    cells: Cells,
+    height: int,
+    width: int,
+    channels: int,
+    cache_folder: Path | None = None,
+    pad: int = 0,
 ) -> Images:
     """Every image at this size, decoded once where there is a cache folder.
+
+    pad: black pixels that are put above and below each image first.
 
     Raises UserError naming the file that cannot be read.
     """
     contents = list(each(_content, cells.rows))
-    whole = hashlib.sha256()
-    for row, content in zip(cells.rows, contents, strict=True):
-        whole.update(f"{row.part}\0{row.filename}\0{row.label}\0".encode() + content)
-    for reader, by_name in sorted(cells.readings.items()):
-        whole.update(f"{reader}\0{sorted(by_name.items())!a}\0".encode())
-
+    decoding = partial(_decode_row, height=height, width=width, channels=channels, pad=pad)
     shape = (channels, height, width)
     table = cache.table(
-        cache_folder, contents, shape, lambda: _decoded(cells, contents, height, width, channels)
+        cache_folder, contents, shape, lambda: _decoded(cells, contents, decoding), pad
     )
     first: dict[bytes, int] = {}
     identities = table["identity"]
@@ -72,8 +74,22 @@ def load_images(
         rows=cells.rows,
         groups=groups,
         readings=cells.readings,
-        digest=whole.hexdigest()[:16],
+        digest=_digest(cells, contents),
     )
+
+
+def data_digest(cells: Cells) -> str:
+    """16 hex digits of every label, reading and image file."""
+    return _digest(cells, list(each(_content, cells.rows)))
+
+
+def _digest(cells: Cells, contents: list[bytes]) -> str:
+    whole = hashlib.sha256()
+    for row, content in zip(cells.rows, contents, strict=True):
+        whole.update(f"{row.part}\0{row.filename}\0{row.label}\0".encode() + content)
+    for reader, by_name in sorted(cells.readings.items()):
+        whole.update(f"{reader}\0{sorted(by_name.items())!a}\0".encode())
+    return whole.hexdigest()[:16]
 
 
 def each(work: Callable[[Row], _Out], rows: tuple[Row, ...]) -> Iterator[_Out]:
@@ -88,15 +104,14 @@ def _content(row: Row) -> bytes:
 
 
 def _decoded(
-    cells: Cells, contents: list[bytes], height: int, width: int, channels: int
+    cells: Cells, contents: list[bytes], decoding: Callable[[Row], Decoded]
 ) -> Iterator[Decoded]:
     """The images of these contents: no others may come into the cache under their digests."""
-    decoding = partial(_decode_row, height=height, width=width, channels=channels)
     for row, content, image in zip(cells.rows, contents, each(decoding, cells.rows), strict=True):
         if image.content != content:
             raise UserError(f"{row.path}: was changed while it was read; run it again")
         yield image
 
 
-def _decode_row(row: Row, height: int, width: int, channels: int) -> Decoded:
-    return decode(row.path, height, width, channels)
+def _decode_row(row: Row, height: int, width: int, channels: int, pad: int) -> Decoded:
+    return decode(row.path, height, width, channels, pad)

@@ -63,6 +63,7 @@ def run(settings, seed, read, *, digest="d1", split="published", images=TEST, **
         "augmentation": "none",
         "epochs": "20",
         "recipe": "1",
+        "fold": "0",
         "seed": str(seed),
     }
     row = {
@@ -530,6 +531,26 @@ def test_the_pair_of_the_answer_is_chosen_by_validation_not_by_test():
     best = tables.best_by_validation(section, tables.comparisons(section, built.predictions))
     assert best is not None
     assert (best.first, best.second) == (f"{CE_LABEL} epochs=20", f"{CTC_LABEL} epochs=20")
+
+
+def test_the_folds_of_one_seed_are_one_test_part():
+    # Each fold reads other images; together they are those of the two runs of one test part.
+    halves = {"0": dict(list(TEST.items())[:2]), "1": dict(list(TEST.items())[2:])}
+    folds = [
+        run(arm | {"fold": fold}, 0, ["wrong" if arm is CTC else t for t, _, _ in images.values()],
+            split="kfold", images=images, val__exact_match=1)
+        for arm in (CTC, CE)
+        for fold, images in halves.items()
+    ]  # fmt: skip
+    (section,) = tables.sections(results(folds))
+    assert list(tables.arms(section)["seeds"]) == [1, 1]
+    (pair,) = tables.comparisons(section, results(folds).predictions)
+    clean = sum(clean for _, _, clean in TEST.values())
+    assert (pair.seeds, pair.images, abs(pair.difference.estimate)) == (1, clean, 1)
+    # A fold that only one of the arms has read is no part of the comparison.
+    (section,) = tables.sections(results(folds[:3]))
+    (pair,) = tables.comparisons(section, results(folds[:3]).predictions)
+    assert pair.images == sum(clean for _, _, clean in halves["0"].values())
 
 
 def test_runs_of_an_older_recipe_do_not_compete():

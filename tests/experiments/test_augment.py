@@ -8,7 +8,6 @@ and last the shift. A point p of the input is seen at  scale * rotation * shear 
 from __future__ import annotations
 
 import math
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -20,14 +19,14 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from experiments.config import Affine, RunConfig
-from experiments.data.augment import AUGMENTATIONS, DRAWS, affine, draw, none
+from experiments.data.augment import DRAWS, affine, draw, none
 
 STILL = {"degrees": 0, "translate": 0, "scale": (1, 1), "shear": 0}
 
 
 def ranges(**given_ranges):
     """Only these ranges, everything else held still."""
-    return Affine(**(STILL | given_ranges))
+    return RunConfig(affine=Affine(**(STILL | given_ranges)))
 
 
 def lowest(count=1):
@@ -86,7 +85,7 @@ def by_scipy(image, degrees, shear, scale, shift_x, shift_y):
 @given(
     st.floats(0, 180),
     st.floats(0, 1),
-    st.tuples(st.floats(0.5, 2), st.floats(0.5, 2)),
+    st.tuples(st.floats(0.5, 2), st.floats(0.5, 2)).map(sorted),
     st.floats(0, 60),
     st.sampled_from([(20, 30), (16, 64), (21, 21)]),
 )
@@ -95,7 +94,7 @@ def test_both_ends_of_all_ranges_together_agree_with_scipy(degrees, translate, s
     # Also at the border, which is repeated outside ("nearest").
     height, width = size
     image = picture(height, width)
-    all_of_them = Affine(degrees=degrees, translate=translate, scale=scale, shear=shear)
+    all_of_them = ranges(degrees=degrees, translate=translate, scale=scale, shear=shear)
     for draws, sign, factor in ((highest(), 1, scale[1]), (lowest(), -1, scale[0])):
         found = affine(image, draws, all_of_them)
         wanted = by_scipy(
@@ -115,7 +114,7 @@ def test_both_ends_of_all_ranges_together_agree_with_scipy(degrees, translate, s
         ({"degrees": 25}, 25, (0, 0), 1, 0),
         ({"translate": 0.13}, 0, (0.13, 0.13), 1, 0),
         ({"scale": (1, 1.3)}, 0, (0, 0), 1.3, 0),
-        ({"scale": (1, 0.7)}, 0, (0, 0), 0.7, 0),
+        ({"scale": (0.7, 0.7)}, 0, (0, 0), 0.7, 0),
         ({"shear": 15}, 0, (0, 0), 1, 15),
         ({"degrees": 12, "translate": 0.1, "scale": (1, 1.1)}, 12, (0.1, 0.1), 1.1, 0),
     ],
@@ -196,31 +195,20 @@ def test_without_any_range_nothing_moves(size):
 def test_the_middle_of_the_default_ranges_is_a_slight_enlargement():
     # Half-way between the ends: no angle, no shift, scale (0.95 + 1.1) / 2.
     image = picture()
-    found = affine(image, torch.full((1, DRAWS), 0.5), Affine())
+    found = affine(image, torch.full((1, DRAWS), 0.5), RunConfig())
     wanted = by_scipy(image[0, 0].double().numpy(), 0, 0, 1.025, 0, 0)
     np.testing.assert_allclose(found[0, 0].numpy(), wanted, atol=1e-3)
 
 
 def test_none_gives_the_images_as_they_are():
     images = picture(channels=3).repeat(2, 1, 1, 1)
-    assert torch.equal(none(images.clone(), highest(2), Affine()), images)
-
-
-@pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_an_augmentation_keeps_shape_type_range_and_its_input(name):
-    images = picture(channels=3).repeat(5, 1, 1, 1)
-    before = images.clone()
-    out = AUGMENTATIONS[name](images, draw(5, torch.Generator().manual_seed(1)), Affine())
-    assert (out.shape, out.dtype) == (images.shape, images.dtype)
-    assert out.min() >= before.min() - 1e-6
-    assert out.max() <= before.max() + 1e-6
-    assert torch.equal(images, before)
+    assert torch.equal(none(images.clone(), highest(2), RunConfig()), images)
 
 
 def test_paper_stays_paper_up_to_the_edge():
     # A black frame around moved cells would tell the model how they were moved.
     white = torch.ones(8, 1, 32, 64)
-    out = affine(white, draw(8, torch.Generator().manual_seed(2)), Affine(translate=0.5))
+    out = affine(white, draw(8, torch.Generator().manual_seed(2)), ranges(translate=0.5))
     assert torch.allclose(out, white, atol=1e-5)
 
 
@@ -230,9 +218,9 @@ def test_paper_stays_paper_up_to_the_edge():
 def test_each_image_is_moved_by_its_own_draw():
     images = picture(channels=3).repeat(6, 1, 1, 1)
     draws = draw(6, torch.Generator().manual_seed(3))
-    together = affine(images, draws, Affine())
+    together = affine(images, draws, RunConfig())
     for i in range(6):
-        alone = affine(images[i : i + 1], draws[i : i + 1], Affine())
+        alone = affine(images[i : i + 1], draws[i : i + 1], RunConfig())
         assert torch.allclose(together[i], alone[0], atol=1e-6)
         for j in range(i):
             assert not torch.allclose(together[i], together[j], atol=1e-2)
@@ -240,7 +228,7 @@ def test_each_image_is_moved_by_its_own_draw():
 
 def test_all_channels_of_an_image_move_together():
     grey = picture().repeat(1, 3, 1, 1)
-    out = affine(grey, draw(1, torch.Generator().manual_seed(4)), Affine())
+    out = affine(grey, draw(1, torch.Generator().manual_seed(4)), RunConfig())
     assert torch.equal(out[:, 0], out[:, 1])
     assert torch.equal(out[:, 0], out[:, 2])
 
@@ -253,9 +241,18 @@ def test_draws_are_uniform_and_decided_by_the_generator():
     assert torch.allclose(draws.mean(dim=0), torch.tensor(0.5), atol=0.03)
     assert torch.allclose(draws.var(dim=0), torch.tensor(1 / 12), atol=0.01)
     # Neither image nor part of the movement says anything of another.
-    assert torch.corrcoef(draws.T).fill_diagonal_(0).abs().max() < 0.07
+    assert torch.corrcoef(draws.T).fill_diagonal_(0).abs().max() < 0.08
     assert torch.equal(draw(4000, torch.Generator().manual_seed(5)), draws)
     assert not torch.equal(draw(4000, torch.Generator().manual_seed(6)), draws)
+
+
+def test_the_affine_part_draws_what_it_drew_when_it_was_the_only_one():
+    before = torch.rand((9, 6), generator=torch.Generator().manual_seed(8))
+    draws = draw(9, torch.Generator().manual_seed(8))
+    assert torch.equal(draws[:, :6], before)
+    images = picture().repeat(9, 1, 1, 1)
+    padded = torch.cat([before, torch.zeros(9, DRAWS - 6)], dim=1)
+    assert torch.equal(affine(images, padded, RunConfig()), affine(images, draws, RunConfig()))
 
 
 def test_movements_fill_their_ranges_and_stay_in_them():
@@ -288,7 +285,3 @@ def fills(values, low, high):
     assert low - 0.01 * span <= values.min() <= low + 0.03 * span
     assert high - 0.03 * span <= values.max() <= high + 0.01 * span
     assert abs(values.mean().item() - (low + high) / 2) < 0.07 * span
-
-
-def test_every_augmentation_can_be_set_and_every_setting_is_there():
-    assert set(AUGMENTATIONS) == set(get_args(RunConfig.model_fields["augmentation"].annotation))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision import transforms
 
 from experiments.data.cells import read_cells
 from experiments.data.images import load_images
@@ -164,6 +165,43 @@ def test_images_are_stretched_not_cut(folder):
 
 def test_the_size_asked_for_is_height_then_width_then_channels(folder):
     assert load(folder, (16, 48, 1)).pixels.shape[1:] == (1, 16, 48)
+
+
+def test_a_pad_is_what_the_published_transforms_give(folder):
+    cells = read_cells(folder, CHARSET)
+    # As published, on RGB: padded, then stretched to a square.
+    published = transforms.Compose(
+        [transforms.Pad((0, 26)), transforms.Resize((224, 224)), transforms.PILToTensor()]
+    )
+    pixels = load_images(cells, 224, 224, 3, pad=26).pixels
+    for row, found in zip(cells.rows, pixels, strict=True):
+        with Image.open(row.path) as file:
+            assert torch.equal(found, published(file))
+    # 26 of 86 rows are black above and below, and the cell is whole between them.
+    assert pixels[:, :, :66].max() == 0
+    assert pixels[:, :, -66:].max() == 0
+    assert pixels[:, :, 70:-70].min() > 0
+
+
+def test_a_grey_pad_is_black_too_and_no_pad_is_none(folder):
+    cells = read_cells(folder, CHARSET)
+    padded, plain = (load_images(cells, 54, 60, 1, pad=pad).pixels for pad in (10, 0))
+    assert padded[:, :, :10].max() == padded[:, :, -10:].max() == 0
+    assert torch.equal(padded[:, :, 10:-10], load(folder, (34, 60, 1)).pixels)
+    assert torch.equal(plain, load(folder, (54, 60, 1)).pixels)
+
+
+def test_the_cache_of_one_pad_is_not_taken_for_that_of_another(folder, tmp_path):
+    cells = read_cells(folder, CHARSET)
+
+    def cached(pad):
+        return load_images(cells, 32, 60, 1, tmp_path, pad=pad).pixels
+
+    fresh = {pad: load_images(cells, 32, 60, 1, pad=pad).pixels for pad in (0, 5)}
+    for pad in (0, 5, 0, 5):
+        assert torch.equal(cached(pad), fresh[pad])
+    assert not torch.equal(fresh[0], fresh[5])
+    assert len(list(tmp_path.glob("*.records"))) == 2
 
 
 # --- images with identical pixels

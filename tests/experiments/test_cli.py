@@ -25,7 +25,7 @@ def tiny(tmp_path_factory):
     file = tmp_path_factory.mktemp("presets") / "tiny.toml"
     file.write_text(
         "[run]\nepochs = 1\nwidth_stride = 8\nhidden = 16\n"
-        '[[grid]]\nloss = ["ctc", "ce_stop"]\nimage = [{height = 32, width = 80}]\n'
+        '[[grid]]\nloss = ["ctc", "ce_stop"]\nimage = [{height = 32, width = 80, pad = 9}]\n'
     )
     return file
 
@@ -105,8 +105,17 @@ def test_a_wrong_option_is_exit_code_2(cli):
 def test_help_tells_every_command(cli):
     code, out, _ = cli("--help")
     assert code == 0
-    for command in ("ablation", "train", "predict", "report"):
+    commands = "ablation train predict audit suspects augmentations mnist data report"
+    for command in commands.split():
         assert command in out
+
+
+def test_augmentations_are_shown_on_cells_of_ones_own(cli, data, tmp_path):
+    one_line(cli("augmentations", "--data", tmp_path / "gone", "--out", tmp_path), "gone")
+    command = ("augmentations", "--data", data, "--out", tmp_path, "--set", "strong.noise=0.1")
+    code, said, _ = cli(*command)
+    assert (code, said.strip()) == (0, str(tmp_path / "figures/augmentation.png"))
+    assert (tmp_path / "figures/augmentation.png").is_file()
 
 
 def test_from_ablation_to_prediction(cli, data, tiny, tmp_path):
@@ -130,14 +139,16 @@ def test_from_ablation_to_prediction(cli, data, tiny, tmp_path):
             assert run[f"tags.{tag}"]
         for metric in ("val.exact_match", "test.exact_match", "test_clean.exact_match", "test.cer"):
             assert float(run[f"metrics.{metric}"]) >= 0
-        assert float(run["metrics.train.seconds"]) > 0
+        for metric in ("train.seconds", "cost.parameters", "cost.multiply_adds", "cost.latency_ms"):
+            assert float(run[f"metrics.{metric}"]) > 0
         folder = tracker.artifacts(run["run_id"])
         assert folder is not None
         config = run_config(json.loads((folder / "config.json").read_text()), {})
         assert config.run_hash(run["tags.data_digest"]) == run["tags.run_hash"]
         assert (folder / "weights.safetensors").is_file()
         read = pd.read_csv(folder / "predictions.csv", dtype=str, keep_default_na=False)
-        assert list(read.columns) == ["split", "filename", "truth", "reading", "confidence"]
+        columns = ["split", "filename", "truth", "reading", "confidence", "label_loss"]
+        assert list(read.columns) == columns
         test = read[read["split"] == "test"]
         assert len(test) == 16
         right = (test["truth"] == test["reading"]).mean()
@@ -192,3 +203,57 @@ def test_a_second_ablation_leaves_the_first_and_its_parent_alone(cli, data, tiny
     with lock(tmp_path / "ablation.lock"):
         one_line(cli(*command), "another ablation is at work")
     assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.fixture
+def one_stride(monkeypatch):
+    """Time steps at one width stride: the others have tests of their own, and take seconds."""
+    monkeypatch.setattr("experiments.data.audit.STRIDES", (4,))
+
+
+def test_audit_from_data_to_page(cli, make_cells, one_stride, tmp_path):  # noqa: ARG001
+    folder = make_cells(train=8, dev=4, human=0, duplicates=0, leaked=1, human_leaked=0)
+    arguments = ("audit", "--data", folder, "--out", tmp_path / "out")
+    code, out, _ = cli(*arguments, "--json", tmp_path / "found.json")
+    assert code == 0
+    assert out.startswith("1 dev images are identical to train ones.")
+    facts = json.loads((tmp_path / "found.json").read_text())
+    assert facts["leaks"] == [{"part": "dev", "of": "train", "images": 1}]
+    assert "<html" in (tmp_path / "out/audit/cells/audit.html").read_text()
+    assert "# Audit of cells" in (tmp_path / "out/audit/cells/audit.md").read_text()
+    # The findings are an exit code where that is asked for.
+    assert cli(*arguments, "--strict")[0] == 1
+    clean = make_cells(train=8, dev=4, human=0, duplicates=2, leaked=0, human_leaked=0)
+    assert cli("audit", "--data", clean, "--out", tmp_path / "out", "--strict")[0] == 0
+
+
+def test_audit_of_what_is_not_there_and_over_what_is(cli, make_cells, one_stride, tmp_path):  # noqa: ARG001
+    one_line(cli("audit", "--data", tmp_path / "nowhere", "--out", tmp_path), "nowhere", "--data")
+    notes = tmp_path / "notes.json"
+    notes.write_text("mine")
+    result = cli("audit", "--data", make_cells(), "--out", tmp_path, "--json", notes)
+    one_line(result, notes, "name another file")
+    assert notes.read_text() == "mine"
+
+
+def test_suspects_from_folds_to_page(cli, make_cells, tmp_path):
+    folder = make_cells(train=40, dev=24, human=0, duplicates=4, leaked=2, human_leaked=0)
+    one_line(cli("suspects", "--data", folder, "--out", tmp_path), "PRESET=suspects")
+    preset = tmp_path / "folds.toml"
+    preset.write_text(
+        '[run]\nsplit = "kfold"\nfolds = 2\nepochs = 1\nwidth_stride = 8\nhidden = 16\n'
+        "batch_size = 8\nlabel_noise = 0.1\nloss_options.allow_infeasible = true\n"
+        "[[grid]]\nfold = [0, 1]\n"
+    )
+    code, _, err = cli("ablation", "--preset", preset, "--data", folder, "--out", tmp_path)
+    assert (code, err) == (0, "")
+    code, out, _ = cli("suspects", "--data", folder, "--out", tmp_path)
+    assert code == 0
+    table = pd.read_csv(tmp_path / "suspects/cells/suspects-noise-0.1.csv", dtype=str)
+    # Every labelled image once, wherever it is listed; 10% of 64 labels changed.
+    assert len(table) == len(set(zip(table["part"], table["filename"], strict=True))) == 64
+    assert (table["changed"] == "True").sum() == 6
+    page = (tmp_path / "suspects/cells/suspects-noise-0.1.html").read_text()
+    assert page.count("data:image/png") == 64
+    assert "changed by one character on purpose" in page
+    assert str(tmp_path / "suspects/cells/suspects-noise-0.1.html") in out

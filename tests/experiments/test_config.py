@@ -44,6 +44,9 @@ def refused(settings, overrides=None) -> str:
         ({"bakbone": "small_cnn"}, "bakbone", "backbone"),
         ({"image": {"widht": 64}}, "image.widht", "image.width"),
         ({"affine": {"degree": 5}}, "affine.degree", "affine.degrees"),
+        ({"strong": {"degree": 5}}, "strong.degree", "strong.degrees"),
+        ({"strong": {"elastics": 0.1}}, "strong.elastics", "strong.elastic"),
+        ({"paper": {"line": 0.1}}, "paper.line", "paper.lines"),
         ({"optimizer": ONE_CYCLE | {"max_rl": 0.1}}, "optimizer.max_rl", "optimizer.max_lr"),
         ({"optimizer": CYCLIC | {"cycle": 2}}, "optimizer.cycle", "optimizer.cycles"),
     ],
@@ -64,6 +67,7 @@ def test_an_unknown_key_of_an_override_is_named_too(key, meant):
     [
         ({"loss": "ctx"}, ["loss", "'ctx'", "'ctc'"]),
         ({"backbone": "resnet81"}, ["backbone", "'resnet81'", "'resnet18'"]),
+        ({"backbone": "vit_b_16"}, ["vit_b_16 is a transformer", "convolutional"]),
         ({"decoder": "colums"}, ["decoder", "'colums'", "'columns'"]),
         (
             {"loss_options": {"allow_infeasable": True}},
@@ -77,9 +81,12 @@ def test_an_unknown_key_of_an_override_is_named_too(key, meant):
         ({"val_fraction": 1.0}, ["'val_fraction'"]),
         ({"val_fraction": 0}, ["'val_fraction'"]),
         ({"image": {"channels": 2}}, ["'image.channels'"]),
+        ({"image": {"pad": -1}}, ["'image.pad'"]),
         ({"image": {"height": 4}}, ["'image.height'"]),
         ({"affine": {"scale": [0.9]}}, ["affine.scale"]),
         ({"affine": {"scale": [0, 1]}}, ["affine.scale"]),
+        ({"strong": {"erasing": 1.5}}, ["'strong.erasing'"]),
+        ({"paper": {"jpeg": 100}}, ["'paper.jpeg'"]),
         ({"optimizer": {"name": "sdg"}}, ["optimizer", "'sdg'", "sgd_cyclic", "adamw_onecycle"]),
         ({"optimizer": CYCLIC | {"max_lr": -1}}, ["'optimizer.max_lr'"]),
         ({"split": "train"}, ["'split'", "published", "clean"]),
@@ -110,6 +117,12 @@ def test_a_decoder_of_another_layout_than_the_loss_is_refused(loss, decoder):
     fitting = models.default_decoder(losses.OBJECTIVES[loss].layout)
     assert loss in message
     assert fitting in message
+
+
+def test_a_decoder_without_columns_is_refused_to_a_loss_that_asks_for_them():
+    message = refused({"loss": "hybrid", "decoder": "latent_lstm"})
+    assert "the loss hybrid needs a decoder of slots" in message
+    assert "latent" not in message
 
 
 def test_one_part_of_the_default_optimizer_can_be_set():
@@ -234,7 +247,8 @@ def test_what_is_left_to_the_loss_is_written_out(loss):
 
 def test_one_option_given_leaves_the_others_at_their_defaults():
     found = run_config({"loss": "ce_stop", "loss_options": {"after_stop": "zero"}}, {})
-    assert found.loss_options == {"length_weight": 1.0, "after_stop": "zero"}
+    defaults = losses.OBJECTIVES["ce_stop"].option_defaults()
+    assert found.loss_options == defaults | {"after_stop": "zero"}
 
 
 def test_the_default_hidden_is_that_of_the_decoder_chosen():
@@ -260,20 +274,40 @@ OTHER = {
     "image.height": 48,
     "image.width": 96,
     "image.channels": 3,
+    "image.pad": 26,
     "loss": "ce_stop",
     "loss_options.allow_infeasible": True,
     "loss_options.length_weight": 0.5,
     "loss_options.after_stop": "zero",
+    "loss_options.read_length": True,
+    "loss_options.label_smoothing": 0.1,
+    "loss_options.focal_gamma": 2.0,
+    "loss_options.shortcut_weight": 0.1,
     "decoder": "latent_lstm",
     "backbone": "resnet18",
     "pretrained": "imagenet",
     "width_stride": 4,
     "hidden": 77,
+    "layers": 2,
     "augmentation": "none",
     "affine.degrees": 11,
     "affine.translate": 0.2,
     "affine.scale": [0.95, 1.2],
     "affine.shear": 4,
+    "strong.degrees": 11,
+    "strong.translate": 0.2,
+    "strong.scale": [0.95, 1.2],
+    "strong.shear": 4,
+    "strong.elastic": 0.1,
+    "strong.contrast": 0.1,
+    "strong.noise": 0.1,
+    "strong.erasing": 0.1,
+    "paper.fading": 0.1,
+    "paper.lines": 0.1,
+    "paper.light": 0.1,
+    "paper.blur": 0.1,
+    "paper.noise": 0.1,
+    "paper.jpeg": 10,
     "optimizer.max_lr": 0.5,
     "optimizer.warmup": 0.5,
     "optimizer.base_lr": 0.0005,
@@ -286,6 +320,7 @@ OTHER = {
     "batch_size": 33,
     "clip_norm": 4.0,
     "patience": 3,
+    "ema": 0.999,
     "precision": "bf16-mixed",
 }
 
@@ -484,6 +519,7 @@ def test_a_config_json_that_is_none_is_one_line_that_names_it(tmp_path, content)
     [
         ({"clip_norm": float("inf")}, "clip_norm"),
         ({"affine": {"scale": [1.1, 0.9]}}, "affine.scale"),
+        ({"strong": {"scale": [1.1, 0.9]}}, "strong.scale"),
         ({"loss": "ce_stop", "loss_options": {"length_weight": -1}}, "length_weight"),
         ({"epochs": date(2026, 1, 1)}, "epochs"),
     ],

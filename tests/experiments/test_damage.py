@@ -17,8 +17,7 @@ from damage.bench import CASES, LABELLED, SIZE, VALUES, Bench, config
 
 from experiments.config import RunConfig
 from experiments.data import decode
-from experiments.data.cells import read_cells
-from experiments.data.lists import Problem
+from experiments.data.audit import audit
 from experiments.data.splits import make_split
 from experiments.errors import UserError
 from experiments.presets import parse_override
@@ -119,31 +118,23 @@ def test_what_a_run_gets(bench, kind, made, plain, cli):
 def test_what_the_audit_gets(bench, kind, made, plain):
     wanted = table()[kind][1]
     made.damage(bench)
-    problems: list[Problem] = []
     given = dict(map(parse_override, made.settings))
-    charset = str(given.get("charset", RunConfig().charset))
+    chosen = RunConfig(charset=str(given.get("charset", RunConfig().charset)))
     if wanted == "the same line":
         with pytest.raises(UserError) as stopped:
-            read_cells(bench.folder, charset, problems.append)
-        assert not problems
+            audit(bench.folder, chosen, backbones=())
         assert [word for word in made.words if word not in str(stopped.value)] == []
         return
-    cells = read_cells(bench.folder, charset, problems.append)
-    unreadable = []
-    for row in cells.rows:
-        try:
-            decode.open_rgb(row.path)
-        except UserError as error:
-            unreadable.append(str(error))
+    facts = audit(bench.folder, chosen, backbones=()).facts
     kinds = set(re.findall("`(.*?)`", wanted))
-    found = {problem.kind for problem in problems} | {"unreadable" for _ in unreadable}
+    found = set(facts["problems"])
     # The image of a row that cannot be read may be missed in a list.
     assert found - ({"no value"} if "malformed row" in found else set()) == kinds
     assert kinds or wanted in ("accepted", "nothing: a matter of the run")
     # It goes on: all other images are there.
-    assert len(cells.rows) >= len(plain[made.lists].rows) - max(1, len(problems))
-    for message in [*unreadable, *(problem.message for problem in problems)]:
+    listed = facts["images"] - facts["parts"].get("unlisted", 0)
+    assert listed >= len(plain[made.lists].rows) - max(1, len(facts["problem_rows"]))
+    for message in facts["problem_rows"]:
         assert "\n" not in message
     if kinds:
-        first = [*(problem.message for problem in problems), *unreadable][0]
-        assert [word for word in made.words if word not in first] == []
+        assert [word for word in made.words if word not in facts["problem_rows"][0]] == []

@@ -53,6 +53,7 @@ def seen(data, tmp_path, monkeypatch, **settings):
 def test_the_loss_changes_nothing_that_the_seed_decides(data, tmp_path, monkeypatch):
     arms = [{"loss": name, "seed": 3} for name in OBJECTIVES]
     arms.append({"loss": "ce_stop", "decoder": "latent_lstm", "seed": 3})
+    arms.append({"loss": "ctc", "loss_options": {"shortcut_weight": 0.1}, "seed": 3})
     split, batches = seen(data, tmp_path, monkeypatch, **arms[0])
     assert len(batches) == 2 * (160 // 32)
     for arm in arms[1:]:
@@ -70,10 +71,19 @@ def test_the_seed_and_the_epoch_change_them(data, tmp_path, monkeypatch):
     assert not torch.equal(first, second)
 
 
-def test_the_trunk_and_the_encoder_start_alike_for_every_layout():
+@pytest.mark.parametrize(
+    "arm",
+    [
+        *({"loss": name} for name in OBJECTIVES),
+        {"loss": "ctc", "loss_options": {"shortcut_weight": 0.1}},
+        {"loss": "ce_stop", "loss_options": {"length_weight": 0.0}},
+    ],
+    ids=str,
+)
+def test_the_trunk_and_the_encoder_start_alike_for_every_layout(arm):
     first, second = (
-        train.build(run_config({}, {"loss": name, "seed": 5}))[0].state_dict()
-        for name in ("ctc", "ce_stop")
+        train.build(run_config({}, {**settings, "seed": 5}))[0].state_dict()
+        for settings in ({"loss": "ctc"}, arm)
     )
     shared = [k for k in first if k.startswith(("trunk.", "encoder."))]
     assert len(shared) > 10

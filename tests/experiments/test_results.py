@@ -87,10 +87,10 @@ def test_without_people_there_are_no_such_metrics():
 
 
 def test_the_tables_name_every_reading_once():
-    rows = prediction_rows(IMAGES, READ)
-    assert rows[0] == ["split", "filename", "truth", "reading", "confidence"]
-    assert ["test", "c.jpg", "12.5", "125", "0.8"] in rows
-    assert ["human", "a.jpg", "", "3", "0.5"] in rows
+    rows = prediction_rows(IMAGES, READ, {"val": {1: 0.5}, "test": {2: 7.25, 3: 0, 4: 1e-9}})
+    assert rows[0] == ["split", "filename", "truth", "reading", "confidence", "label_loss"]
+    assert ["test", "c.jpg", "12.5", "125", "0.8", "7.25"] in rows
+    assert ["human", "a.jpg", "", "3", "0.5", ""] in rows
     assert len(rows) == 1 + 1 + 3 + 4
     about = image_rows(IMAGES, SPLIT, READ)
     assert about[0] == ["split", "filename", "group", "clean", "part", "changed"]

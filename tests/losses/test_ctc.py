@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from losses import CannotLearnError
 from losses.ctc import CTC
+from models import Scores
 
 CHARSETS = {1: "7", 2: "73", 3: "73."}
 DIGITS = "0123456789.-"
@@ -49,7 +50,7 @@ def total_by_text(scores, charset):
 
 
 def batch(*scores):
-    return torch.tensor(np.stack(scores), dtype=torch.float32)
+    return Scores(torch.tensor(np.stack(scores), dtype=torch.float32))
 
 
 @st.composite
@@ -83,6 +84,20 @@ def test_confidence_is_the_probability_of_the_text_over_all_alignments(sample):
     assert 0 <= reading.confidence <= 1
 
 
+@settings(deadline=None, max_examples=40)
+@given(scored())
+def test_log_probability_is_that_over_all_alignments_and_of_nothing_else(sample):
+    charset, scores = sample
+    steps = len(scores)
+    totals = total_by_text(scores, charset)
+    texts = [*totals, charset[0] * (steps + 1), (charset * (steps + 1))[: steps + 1]]
+    # Neither the focus nor what is set to zero in training has a part in it.
+    objective = ctc(charset, focal_gamma=2.0, allow_infeasible=True)
+    found = objective.log_probability(batch(*[scores] * len(texts)), texts)
+    expected = [math.log(totals[text]) for text in totals] + [-math.inf] * 2
+    assert found.tolist() == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
 @settings(deadline=None, max_examples=60)
 @given(scored())
 def test_reading_is_the_text_of_a_most_probable_path(sample):
@@ -112,9 +127,9 @@ def test_probabilities_of_all_texts_sum_to_one(sample):
 def test_gradient_is_that_of_the_brute_force(sample, random):
     charset, scores = sample
     text = random.choice(sorted(total_by_text(scores, charset)))
-    ours = batch(scores).requires_grad_()
+    ours = batch(scores).steps.requires_grad_()
     objective = ctc(charset)
-    objective.loss(ours, objective.encode([text]))["total"].backward()
+    objective.loss(Scores(ours), objective.encode([text]))["total"].backward()
 
     reference = torch.tensor(scores, requires_grad=True)
     log_probabilities = reference.log_softmax(dim=-1)
@@ -186,7 +201,7 @@ def test_batch_is_read_row_by_row():
 
 
 def test_no_scores_give_no_readings():
-    assert ctc("73").decode(torch.zeros((0, 5, 3))) == []
+    assert ctc("73").decode(Scores(torch.zeros((0, 5, 3)))) == []
 
 
 def test_a_certain_reading_is_not_more_than_certain():
@@ -249,7 +264,7 @@ def test_check_says_what_is_needed_and_what_to_change():
 
 def test_infeasible_label_has_infinite_loss():
     objective = ctc("73")
-    loss = objective.loss(torch.zeros((1, 2, 3)), objective.encode(["77"]))["total"]
+    loss = objective.loss(batch(np.zeros((2, 3))), objective.encode(["77"]))["total"]
     assert loss.item() == math.inf
 
 
@@ -258,8 +273,8 @@ def test_allowed_infeasible_label_has_no_loss_and_no_gradient():
     objective.check("7777", 2)
     rng = np.random.default_rng(5)
     values = rng.normal(size=(2, 2, 3))
-    scores = batch(*values).requires_grad_()
-    total = objective.loss(scores, objective.encode(["77", "73"]))["total"]
+    scores = batch(*values).steps.requires_grad_()
+    total = objective.loss(Scores(scores), objective.encode(["77", "73"]))["total"]
     total.backward()
     expected = -math.log(total_by_text(values[1], "73")["73"])
     assert total.item() == pytest.approx(expected / 2, rel=1e-5)  # the mean counts the zero
@@ -273,3 +288,55 @@ def test_allowing_infeasible_labels_changes_nothing_for_the_others():
     strict, lenient = ctc("73"), ctc("73", allow_infeasible=True)
     targets = strict.encode(["7", "737", "33"])
     assert strict.loss(scores, targets)["total"] == lenient.loss(scores, targets)["total"]
+
+
+def test_the_shortcut_is_a_second_ctc_loss_that_is_not_read():
+    rng = np.random.default_rng(7)
+    read, shortcut = rng.normal(size=(2, 3, 5, 3))
+    texts = ["7", "737", "33"]
+    objective = ctc("73", shortcut_weight=0.25)
+    scores = Scores(batch(*read).steps, None, batch(*shortcut).steps)
+    parts = objective.loss(scores, objective.encode(texts))
+    by_hand = [
+        sum(-math.log(total_by_text(row, "73")[t]) for row, t in zip(rows, texts, strict=True)) / 3
+        for rows in (read, shortcut)
+    ]
+    assert parts["ctc"].item() == pytest.approx(by_hand[0], rel=1e-5)
+    assert parts["shortcut"].item() == pytest.approx(by_hand[1], rel=1e-5)
+    assert parts["total"].item() == pytest.approx(by_hand[0] + 0.25 * by_hand[1], rel=1e-5)
+    assert objective.decode(scores) == ctc("73").decode(batch(*read))
+
+
+def test_a_shortcut_asks_for_a_head_on_the_trunk():
+    assert ctc(DIGITS).column_classes == 0
+    asking = ctc(DIGITS, shortcut_weight=0.1)
+    assert (asking.column_classes, asking.column_source) == (13, "trunk")
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
+def test_focal_ctc_weighs_each_label_by_what_it_lacks_in_probability(gamma):
+    rng = np.random.default_rng(8)
+    scores = rng.normal(size=(3, 4, 3))
+    texts = ["7", "737", "33"]
+    p = [total_by_text(row, "73")[text] for row, text in zip(scores, texts, strict=True)]
+    objective = ctc("73", focal_gamma=gamma)
+    expected = sum((1 - q) ** gamma * -math.log(q) for q in p) / 3
+    total = objective.loss(batch(*scores), objective.encode(texts))["total"].item()
+    assert total == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_a_label_that_is_certain_has_a_focal_gradient_that_is_a_number(gamma):
+    objective = ctc("73", focal_gamma=gamma)
+    scores = batch(one_hot((0, 2, 1), 3, height=200.0)).steps.requires_grad_()
+    total = objective.loss(Scores(scores), objective.encode(["73"]))["total"]
+    total.backward()
+    assert total.item() == pytest.approx(0, abs=1e-6)
+    assert scores.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("option", ["shortcut_weight", "focal_gamma"])
+@pytest.mark.parametrize("value", [-0.1, math.inf, math.nan])
+def test_a_factor_that_is_none_is_refused(option, value):
+    with pytest.raises(ValueError, match=option):
+        ctc(DIGITS, **{option: value})
