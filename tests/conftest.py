@@ -1,10 +1,12 @@
-"""What all tests share: one thread, and small data sets in the published layout."""
+"""What tests share: one thread, the command line, small data sets in the published layout."""
 
 from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +14,11 @@ import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from experiments.__main__ import main
+
 WIDTH, HEIGHT = 60, 34
+
+CLI = Callable[..., tuple[int, str, str]]
 
 
 class MakeCells(Protocol):
@@ -48,6 +54,24 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CLI:
+    """Run a command line in this process; returns the exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["experiments", *map(str, arguments)])
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -201,7 +201,7 @@ def test_the_cache_of_one_pad_is_not_taken_for_that_of_another(folder, tmp_path)
     for pad in (0, 5, 0, 5):
         assert torch.equal(cached(pad), fresh[pad])
     assert not torch.equal(fresh[0], fresh[5])
-    assert len(list(tmp_path.glob("*.npy"))) == 2
+    assert len(list(tmp_path.glob("*.records"))) == 2
 
 
 # --- images with identical pixels

@@ -2,36 +2,15 @@
 
 import json
 import shutil
-import signal
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from experiments.__main__ import main
 from experiments.config import run_config
 from experiments.data.strings import ensure_strings
 from experiments.lock import lock
 from experiments.tracking import Tracker
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    """Run a command line in this process; returns the exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["experiments", *map(str, arguments)])
-        before = signal.getsignal(signal.SIGTERM)
-        try:
-            with pytest.raises(SystemExit) as ended:
-                main()
-        finally:
-            signal.signal(signal.SIGTERM, before)
-        captured = capsys.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")
