@@ -41,8 +41,8 @@ ablation: $(READY)  ## Train every arm of PRESET on DATA, then compare; finished
 	@$(RUN) experiments ablation --preset '$(PRESET)' --out '$(OUT)' \
 	  $(if $(DATA),--data '$(DATA)') $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
 
-audit: $(READY)  ## What is wrong with DATA: leaks, conflicts, labels, images
-	@$(RUN) experiments audit --out '$(OUT)' $(if $(DATA),--data '$(DATA)')
+audit: $(READY)  ## What is wrong with DATA, for the charset and size of PRESET
+	@$(RUN) experiments audit --out '$(OUT)' --config '$(PRESET)' $(if $(DATA),--data '$(DATA)')
 
 suspects: $(READY)  ## The labels that all arms doubt, from the runs of PRESET=suspects
 	@$(RUN) experiments suspects --out '$(OUT)' $(if $(DATA),--data '$(DATA)')
