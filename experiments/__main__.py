@@ -120,6 +120,22 @@ def predict(
 
 
 @app.command()
+def ensemble(
+    run: Annotated[list[str], typer.Option(help="The MLflow id of a finished run; several times.")],
+    tta: Annotated[
+        int, typer.Option(min=1, help="Views of each image: itself, and slightly moved ones.")
+    ] = 1,
+    data: Data = None,
+    out: Out = _OUT,
+) -> None:
+    """Evaluate finished runs that read together (or one, with --tta). Prints its MLflow id."""
+    from experiments.ensemble import ensemble as evaluate
+    from experiments.run import data_folder
+
+    print(evaluate(run, tta, data_folder(data, out), out))
+
+
+@app.command()
 def audit(
     data: Data = None,
     json_: Annotated[
