@@ -186,6 +186,8 @@ def test_an_override_wins_over_the_settings_and_the_settings_over_the_defaults()
         ("affine.scale=[0.9, 1.1]", "affine.scale", [0.9, 1.1]),
         ('charset="0123"', "charset", "0123"),
         ("charset=0123456789.-", "charset", "0123456789.-"),  # no number in TOML: a word
+        ("charset=0123456789.-/,%ab", "charset", "0123456789.-/,%ab"),
+        ("charset=#01", "charset", "#01"),
         ("charset=", "charset", ""),
         ("charset=01=", "charset", "01="),
     ],
@@ -194,6 +196,27 @@ def test_an_override_is_read_as_toml_and_else_as_a_word(text, key, value):
     found = parse_override(text)
     assert found == (key, value)
     assert type(found[1]) is type(value)  # True is not 1
+
+
+@pytest.mark.parametrize("loss", losses.OBJECTIVES)
+def test_a_charset_of_ones_own_comes_whole_to_the_loss_and_the_record(loss):
+    charset = "0123456789/,%aé°"
+    config = run_config({"loss": loss}, dict([parse_override(f"charset={charset}")]))
+    objective = config.objective()
+    assert objective.classes_of("é/1,°") == [14, 10, 1, 11, 15]
+    assert objective.num_classes > len(charset)
+    with pytest.raises(ValueError, match="substring"):
+        objective.classes_of(".")
+    assert config.flat()["charset"] == charset
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config
+    # The order of characters is that of the classes.
+    other = run_config({"loss": loss, "charset": charset[::-1]}, {})
+    assert other.run_hash("d") != config.run_hash("d")
+
+
+def test_a_charset_that_toml_takes_for_a_number_is_refused_by_name():
+    key, value = parse_override("charset=123")
+    assert "'charset'" in refused({}, {key: value})
 
 
 @pytest.mark.parametrize("text", ["epochs", "=3", ""])

@@ -17,7 +17,8 @@ from experiments.presets import parse_override
 from experiments.run import load_data
 
 VALUES = "cell_images/training_set_values.txt"
-TRAIN, DEV, HUMAN = "crnn_labels/train.txt", "crnn_labels/dev.txt", "output/human1.txt"
+TRAIN, VAL, DEV = "crnn_labels/train.txt", "crnn_labels/val.txt", "crnn_labels/dev.txt"
+HUMAN = "output/human1.txt"
 LABELLED = "cell_images/training_set"
 LISTS = [VALUES, TRAIN, DEV, HUMAN]
 # The size that the images have: an accepted one comes through pixel by pixel.

@@ -75,6 +75,11 @@ for _name, _content in _NO_IMAGES:
         bench.image.write_bytes(content)
 
 
+@case("text under an image's name", "validation_set/1.jpg: not a readable image")
+def _(bench):
+    (bench.folder / "cell_images/validation_set/1.jpg").write_bytes(b"nothing")
+
+
 @case("PostScript under an image's name", UNREADABLE + "(a drawing)", INSTEAD)
 def _(bench):
     bench.image.write_bytes(encoded(paint(), "EPS"))
@@ -122,7 +127,7 @@ def _(bench):
     return check
 
 
-@case("EXIF data damaged", UNREADABLE, "EXIF", INSTEAD)
+@case("EXIF data damaged", UNREADABLE, INSTEAD)
 def _(bench):
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "a cell " * 20

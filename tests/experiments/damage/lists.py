@@ -6,7 +6,7 @@ import codecs
 import errno
 import os
 
-from damage.bench import HUMAN, LISTS, TRAIN, VALUES, case
+from damage.bench import HUMAN, LISTS, TRAIN, VAL, VALUES, case
 
 
 @case("list missing", "{}: no such file", "README", each=LISTS[:3])
@@ -14,7 +14,7 @@ def _(bench, file):
     (bench.folder / file).unlink()
 
 
-@case("list empty or blank", "{}: the list is empty", "add at least one", each=LISTS)
+@case("list empty or blank", "{}: the list is empty", "add at least one", each=[*LISTS, VAL])
 def _(bench, file):
     (bench.folder / file).write_bytes(b"")
 
@@ -50,7 +50,7 @@ def _(bench, file):
     bench.deny("read_bytes", errno.EACCES, (bench.folder / file).__eq__)
 
 
-_OPTIONAL = ["crnn_labels/val.txt", "output/human2.txt"]
+_OPTIONAL = [VAL, "output/human2.txt"]
 
 
 @case("optional list is a link to nowhere", "{}: no such file", each=_OPTIONAL)
