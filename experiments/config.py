@@ -78,6 +78,7 @@ class RunConfig(Frozen):
 
     split: which test part is the run's own (see experiments/data/splits.py).
     val_fraction: how much of the training list is held back for selection.
+    loss_options: of the loss, which tells their meaning (see losses/).
     decoder: one of models.DECODERS; by default the first that fits the loss.
     hidden: the decoder's width; by default the decoder's own.
     layers: the decoder's LSTMs on top of each other.
