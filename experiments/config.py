@@ -134,6 +134,7 @@ class RunConfig(Frozen):
     test_fraction: how much of a folder without lists is the test part.
     folds, fold: of the split kfold, how many there are, and which one (from 0) is the test part.
     label_noise: the share of labels that are changed on purpose, to see what finds them.
+    loss_options: of the loss, which tells their meaning (see losses/).
     decoder: one of models.DECODERS; by default the first that fits the loss.
     hidden: the decoder's width; by default the decoder's own.
     layers: the decoder's LSTMs on top of each other.
