@@ -27,9 +27,9 @@ class Decoded(NamedTuple):
     identity: bytes
 
 
-def decode(path: Path, height: int, width: int, channels: int) -> Decoded:
-    """Read one image and stretch it to this size. Raises UserError naming the file."""
-    image = open_rgb(path)
+def decode(source: Path | bytes, height: int, width: int, channels: int) -> Decoded:
+    """Read one image, a file or what is in one, and stretch it to this size. Raises UserError."""
+    image = open_rgb(source)
     found = identity(image)
     if channels == 1:
         image = image.convert("L")
@@ -38,10 +38,11 @@ def decode(path: Path, height: int, width: int, channels: int) -> Decoded:
     return Decoded(pixels, found)
 
 
-def open_rgb(path: Path) -> Image.Image:
-    """An image file as RGB, upright. Raises UserError naming the file."""
+def open_rgb(source: Path | bytes) -> Image.Image:
+    """An image file, or what is in one, as RGB, upright. Raises UserError naming the file."""
     try:
-        with Image.open(BytesIO(path.read_bytes())) as file:
+        content = source.read_bytes() if isinstance(source, Path) else source
+        with Image.open(BytesIO(content)) as file:
             if file.width * file.height > MAX_PIXELS:
                 raise ValueError(f"{file.width}x{file.height} pixels are no cell")
             # A photo of several sizes in one file (MPO) is one image.
@@ -52,7 +53,8 @@ def open_rgb(path: Path) -> Image.Image:
         if isinstance(error, MemoryError):
             raise
         reason = str(error).replace("\n", " ") or type(error).__name__
-        raise UserError(f"{path}: not a readable image ({reason}); replace or remove it") from error
+        name = source if isinstance(source, Path) else "the image"
+        raise UserError(f"{name}: not a readable image ({reason}); replace or remove it") from error
 
 
 def identity(image: Image.Image) -> bytes:
