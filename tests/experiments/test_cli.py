@@ -2,36 +2,16 @@
 
 import json
 import shutil
-import signal
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from experiments.__main__ import main
 from experiments.config import run_config
 from experiments.data.strings import ensure_strings
 from experiments.lock import lock
 from experiments.tracking import Tracker
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    """Run a command line in this process; returns the exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["experiments", *map(str, arguments)])
-        before = signal.getsignal(signal.SIGTERM)
-        try:
-            with pytest.raises(SystemExit) as ended:
-                main()
-        finally:
-            signal.signal(signal.SIGTERM, before)
-        captured = capsys.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return run
+from tests.command_line import one_line
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +29,6 @@ def tiny(tmp_path_factory):
         '[[grid]]\nloss = ["ctc", "ce_stop"]\nimage = [{height = 32, width = 80}]\n'
     )
     return file
-
-
-def one_line(result, *names):
-    code, _, err = result
-    assert code == 2
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    for name in names:
-        assert str(name) in err
 
 
 def damaged(data, tmp_path):
@@ -126,8 +97,8 @@ def test_a_wrong_option_is_exit_code_2(cli):
 def test_help_tells_every_command(cli):
     code, out, _ = cli("--help")
     assert code == 0
-    commands = "ablation train predict audit suspects augmentations mnist data report"
-    for command in commands.split():
+    commands = "ablation train predict export register serve audit suspects augmentations mnist"
+    for command in [*commands.split(), "data", "report"]:
         assert command in out
 
 
