@@ -49,7 +49,7 @@ def export(artifacts: Path, folder: Path) -> float:
     try:
         making.chmod(0o755)  # a temporary folder is closed to others
         for name in ("config.json", "weights.safetensors"):
-            shutil.copy(artifacts / name, making)
+            shutil.copyfile(artifacts / name, making / name)
         outputs = write_onnx(trained, making / ONNX)
         difference = max(
             difference_to_torch(trained, making / ONNX, _noise(trained, count)) for count in (1, 3)

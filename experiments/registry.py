@@ -121,7 +121,7 @@ class Registry:
             trained.mkdir()
             # Not the tables beside them, which name the user's files.
             for name in ("config.json", "weights.safetensors"):
-                shutil.copy(artifacts / name, trained)
+                shutil.copyfile(artifacts / name, trained / name)
             # By the run's id: to start the run again would change its times and its status.
             logged = Model.log(
                 artifact_path=None,

@@ -173,6 +173,7 @@ def cli(
 
     def run(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["experiments", *map(str, arguments)])
+        capsys.readouterr()  # what was said before is not the command's
         before = signal.getsignal(signal.SIGTERM)
         try:
             with pytest.raises(SystemExit) as ended:
