@@ -17,7 +17,7 @@ MODULE := $(VENV)/bin/python -m
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ablation audit suspects predict serve report ui test test-slow lint format
+.PHONY: help setup data ablation audit suspects predict serve report ui test test-slow lint format
 
 help:  ## This list
 	@echo "make ablation                               a first comparison on embedded data, minutes"
@@ -40,19 +40,22 @@ $(READY): pyproject.toml constraints.txt
 	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+data: $(READY)  ## Fetch the published data set into OUT/data/cells, checked
+	@$(MODULE) experiments data --out '$(OUT)'
+
 ablation: $(READY)  ## Train every arm of PRESET on DATA, then compare; finished runs are skipped
 	@$(MODULE) experiments ablation --preset '$(PRESET)' --out '$(OUT)' \
 	  $(if $(DATA),--data '$(DATA)') $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
 
-audit: $(READY)  ## What is wrong with DATA: leaks, conflicts, labels, images
-	@$(MODULE) experiments audit --out '$(OUT)' $(if $(DATA),--data '$(DATA)')
+audit: $(READY)  ## What is wrong with DATA, for the charset and size of PRESET
+	@$(MODULE) experiments audit --out '$(OUT)' --config '$(PRESET)' $(if $(DATA),--data '$(DATA)')
 
 suspects: $(READY)  ## The labels that all arms doubt, from the runs of PRESET=suspects
 	@$(MODULE) experiments suspects --out '$(OUT)' $(if $(DATA),--data '$(DATA)')
 
 predict: $(READY)  ## Read IMAGES with RUN; a table, and a CSV where OUTPUT is given
 	@test -n '$(IMAGES)' \
-	  || { echo "error: which images? make predict IMAGES=folder (or an image, or 'in/**/*.png')" >&2; exit 2; }
+	  || { echo "error: no IMAGES: give a folder, an image or 'in/**/*.png'" >&2; exit 2; }
 	@$(MODULE) experiments predict --run '$(RUN)' --out '$(OUT)' \
 	  $(if $(OUTPUT),--output '$(OUTPUT)') $(if $(ACCURACY),--accuracy '$(ACCURACY)') -- '$(IMAGES)'
 

@@ -71,10 +71,10 @@ def sections(results: Results) -> list[Section]:
         # Runs of an older recipe knew no folds.
         runs = runs.assign(**{c: runs.get(c, "0") for c in _OF_A_RUN})
         dataset = runs["tags.dataset"].iloc[-1]
-        config = [c for c in runs.columns if c.startswith("config.") and c not in _OF_A_RUN]
-        apart = [c for c in config if c not in _OF_THE_LOSS and "loss_options" not in c]
+        config = _settings(runs)
+        of_the_loss = [c for c in config if c in _OF_THE_LOSS or "loss_options" in c]
         named = runs.assign(
-            arm=_join(runs[config]), twin=_join(runs[apart]), label=_labels(runs, config)
+            arm=twins(runs, []), twin=twins(runs, of_the_loss), label=_labels(runs, config)
         )
         # The same arm and seed made twice, in a run that was restored say, would count twice.
         latest = named.drop_duplicates(["arm", *_OF_A_RUN], keep="last")
@@ -145,10 +145,10 @@ def compare(
     if not seeds or not folds:
         return None
     readers = [{made_by[seed, fold] for fold in folds} for made_by in (a, b) for seed in seeds]
-    right, groups = _right(predictions, readers)
+    right_of, groups = right(predictions, readers)
     if not len(groups):
         return None
-    right_a, right_b = right[: len(seeds)], right[len(seeds) :]
+    right_a, right_b = right_of[: len(seeds)], right_of[len(seeds) :]
     # The generator is fixed: the report of the same runs says the same.
     interval = paired_difference(right_a, right_b, groups, np.random.default_rng(0))
     names = section.runs.drop_duplicates("arm").set_index("arm")["label"]
@@ -156,7 +156,7 @@ def compare(
     return Comparison((first, second), *labels, len(seeds), len(groups), interval)
 
 
-def _right(
+def right(
     predictions: pd.DataFrame, readers: list[set[str]]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int_]]:
     """(readers, images) right or wrong on the leak-free test images, and their groups.
@@ -177,8 +177,14 @@ def _right(
     return table.to_numpy(dtype=bool).T, groups.to_numpy(dtype=int)
 
 
-def _join(columns: pd.DataFrame) -> pd.Series:
+def twins(runs: pd.DataFrame, but_for: list[str]) -> pd.Series:
+    """A key for each run, the same for those that differ in these settings and the seed alone."""
+    columns = runs[[c for c in _settings(runs) if c not in but_for]]
     return columns.fillna("").astype(str).agg("\x1f".join, axis=1)
+
+
+def _settings(runs: pd.DataFrame) -> list[str]:
+    return [c for c in runs.columns if c.startswith("config.") and c not in _OF_A_RUN]
 
 
 def _labels(runs: pd.DataFrame, config: list[str]) -> pd.Series:

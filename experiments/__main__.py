@@ -9,7 +9,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from experiments import finished
 from experiments.errors import UserError
+from experiments.options import OUT, Data, Out
 
 # The commands import what they need when they run: --help and a wrong option answer at once.
 
@@ -21,17 +23,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Data = Annotated[
-    Path | None,
-    typer.Option(help="A folder in the published layout; without it, the embedded strings."),
-]
-Out = Annotated[Path, typer.Option(help="Where all state is kept: MLflow, logs, the report.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="key=value over the config, such as image.width=80."),
 ]
-Run = Annotated[str, typer.Option(help="The MLflow id of a finished run, or 'champion'.")]
-_OUT = Path("outputs")
 
 
 @app.command()
@@ -40,7 +35,7 @@ def ablation(
         str, typer.Option(help="A preset by name (quick, ablation, ...) or a .toml file.")
     ] = "quick",
     data: Data = None,
-    out: Out = _OUT,
+    out: Out = OUT,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Runs side by side; by default one a CPU core.")
     ] = None,
@@ -77,7 +72,7 @@ def train(
         typer.Option(help="A preset's shared settings (name or .toml), or a run's config.json."),
     ],
     data: Data = None,
-    out: Out = _OUT,
+    out: Out = OUT,
     set_: Settings = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; by default torch's own choice.")
@@ -101,79 +96,19 @@ def train(
 
 
 @app.command()
-def predict(
-    paths: Annotated[
-        list[str],
-        typer.Argument(help="Images, folders of images, or quoted patterns: 'in/**/*.png'."),
-    ],
-    run: Run = "champion",
-    output: Annotated[
-        Path | None, typer.Option(help="A CSV to write as well: filename;value;confidence.")
-    ] = None,
-    accuracy: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Mark readings too unsure to be right this often (0.98)."),
-    ] = None,
-    out: Out = _OUT,
+def ensemble(
+    run: Annotated[list[str], typer.Option(help="The MLflow id of a finished run; several times.")],
+    tta: Annotated[
+        int, typer.Option(min=1, help="Views of each image: itself, and slightly moved ones.")
+    ] = 1,
+    data: Data = None,
+    out: Out = OUT,
 ) -> None:
-    """Read your own images with a finished run."""
-    from experiments import predict as reading
-    from experiments.data.find import find_images
-    from experiments.registry import Registry
+    """Evaluate finished runs that read together (or one, with --tta). Prints its MLflow id."""
+    from experiments.ensemble import ensemble as evaluate
+    from experiments.run import data_folder
 
-    if output and output.exists():
-        raise UserError(f"{output}: exists already; name another file")
-    if output and not output.parent.is_dir():
-        raise UserError(f"{output.parent}: no such folder; make it, or name another file")
-    artifacts = Registry(out).artifacts(run)
-    files = find_images(paths)
-    kept = None if accuracy is None else reading.reject_threshold(artifacts, accuracy)
-    rows = reading.predict(artifacts, files, kept.confidence if kept else None)
-    reading.tell(rows, reading.names_of(files), kept is not None, output)
-    # The table alone is what a pipe wants.
-    print(f"{len(files)} readings{f' in {output}' if output else ''}", file=sys.stderr)
-    if kept:
-        print(reading.describe(kept), file=sys.stderr)
-
-
-@app.command()
-def export(
-    output: Annotated[Path, typer.Option(help="The folder to make.")],
-    run: Run = "champion",
-    out: Out = _OUT,
-) -> None:
-    """Write a run's model for elsewhere: safetensors and JSON, and ONNX, checked against torch."""
-    from experiments.export import export as write
-    from experiments.registry import Registry
-
-    difference = write(Registry(out).artifacts(run), output)
-    print(f"{output}: ONNX and torch differ by {difference:.1g} at most")
-
-
-@app.command()
-def register(
-    run: Annotated[
-        str | None, typer.Option(help="A finished run's MLflow id; else the best on validation.")
-    ] = None,
-    out: Out = _OUT,
-) -> None:
-    """Put a run's model into MLflow's registry, as the champion that predict and serve use."""
-    from experiments.registry import Registry
-
-    registry = Registry(out)
-    version = registry.register(run or registry.best())
-    print(f"champion: run {version.run_id}, version {version.version} of {version.name}")
-
-
-@app.command()
-def serve(
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
-    out: Out = _OUT,
-) -> None:
-    """Answer for images with the champion, on 127.0.0.1, by MLflow's own server."""
-    from experiments.registry import serve as become
-
-    become(out, port)
+    print(evaluate(run, tta, data_folder(data, out), out))
 
 
 @app.command()
@@ -188,7 +123,7 @@ def audit(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 when something leaks or conflicts.")
     ] = False,
-    out: Out = _OUT,
+    out: Out = OUT,
 ) -> None:
     """What is wrong with a data set: leaks, conflicts, labels, images; a page and JSON."""
     from experiments.config import run_config
@@ -213,7 +148,7 @@ def audit(
 
 
 @app.command()
-def suspects(data: Data = None, out: Out = _OUT) -> None:
+def suspects(data: Data = None, out: Out = OUT) -> None:
     """List the labels that all arms doubt, from finished runs of the preset `suspects`."""
     from experiments.run import data_folder
     from experiments.suspects import write_suspects
@@ -228,7 +163,7 @@ def mnist(
         str,
         typer.Option(help="packaged, torchvision, or a folder with the four MNIST idx files."),
     ] = "packaged",
-    out: Out = _OUT,
+    out: Out = OUT,
 ) -> None:
     """Write MNIST digits as cells, below OUT/data; prints the folder, to be given as DATA."""
     from experiments.data.mnist import ensure_mnist
@@ -237,7 +172,16 @@ def mnist(
 
 
 @app.command()
-def report(out: Out = _OUT) -> None:
+def data(out: Out = OUT) -> None:
+    """Fetch the published data set into OUT/data/cells; where it is there, check it."""
+    from experiments.data.fetch import PUBLISHED, fetch
+
+    folder = fetch(PUBLISHED, out)
+    print(f"next: make ablation DATA={folder} PRESET=ablation")
+
+
+@app.command()
+def report(out: Out = OUT) -> None:
     """Write the comparison from what MLflow holds: report.md and runs.csv."""
     _report(out)
 
@@ -248,7 +192,7 @@ def augmentations(
         str, typer.Option(help="Whose strengths and image size: a preset or a run's config.json.")
     ] = "ablation",
     data: Data = None,
-    out: Out = _OUT,
+    out: Out = OUT,
     set_: Settings = None,
 ) -> None:
     """Show what each augmentation does to cells of DATA: OUT/figures/augmentation.png."""
@@ -261,6 +205,10 @@ def augmentations(
     file = out / "figures" / "augmentation.png"
     write_augmentations(settings, data_folder(data, out), file)
     print(file)
+
+
+# Their help stands behind that of the commands here.
+app.add_typer(finished.app)
 
 
 def _report(out: Path) -> list[Path]:

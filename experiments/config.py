@@ -36,11 +36,16 @@ class Frozen(BaseModel):
 
 
 class ImageSize(Frozen):
-    """What the model sees: pixels, and 1 (grey) or 3 (RGB) channels."""
+    """What the model sees: pixels, and 1 (grey) or 3 (RGB) channels.
+
+    pad: black pixels above and below an image, before it is stretched to this size; the published
+        system has 26, so that a cell of 60x34 is stretched less on its way to a square.
+    """
 
     height: int = Field(32, ge=8)
     width: int = Field(64, ge=8)
     channels: Literal[1, 3] = 1
+    pad: int = Field(0, ge=0, le=1000)
 
 
 class Affine(Frozen):
@@ -68,7 +73,7 @@ class Strong(Affine):
     elastic: displacement of the points of a coarse mesh, either way, as a fraction of the height.
     contrast: change of the distance from the mean, either way, as a fraction.
     noise: standard deviation, as a fraction of the image's own.
-    erasing: area of a rectangle, from half of this to this, as a fraction of the image.
+    erasing: area of a rectangle in every second image, from half of this to this, as a fraction.
     """
 
     elastic: float = Field(0.05, ge=0, le=0.2)
@@ -133,6 +138,8 @@ class RunConfig(Frozen):
     hidden: the decoder's width; by default the decoder's own.
     layers: the decoder's LSTMs on top of each other.
     patience: stop after this many epochs without a better one; none by default.
+    ema: decay a batch of an exponential moving average of the weights, such as 0.999 for about the
+        last 1000 batches; it is validated, kept and read in place of the weights. 0 for none.
     """
 
     recipe: Literal[2] = RECIPE
@@ -163,6 +170,7 @@ class RunConfig(Frozen):
     batch_size: int = Field(32, ge=2)
     clip_norm: _Positive = 5.0
     patience: int | None = Field(None, ge=1)
+    ema: float = Field(0, ge=0, lt=1)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
     @model_validator(mode="before")
@@ -191,6 +199,7 @@ class RunConfig(Frozen):
     def _fits_together(self) -> RunConfig:
         _known("loss", self.loss, losses.OBJECTIVES)
         _known("decoder", self.decoder, models.DECODERS)
+        models.refuse_transformers(self.backbone)
         _known("backbone", self.backbone, models.backbone_names())
         if len(set(self.charset)) != len(self.charset):
             raise ValueError("charset has a character twice")

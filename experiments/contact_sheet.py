@@ -29,7 +29,9 @@ def write_augmentations(config: RunConfig, folder: Path, file: Path) -> None:
     order = torch.randperm(len(train), generator=generator(config.seed, "contact sheet"))
     chosen = tuple(train[i] for i in order[:CELLS].tolist())
     size = config.image
-    loaded = load_images(replace(cells, rows=chosen), size.height, size.width, size.channels)
+    loaded = load_images(
+        replace(cells, rows=chosen), size.height, size.width, size.channels, pad=size.pad
+    )
     images = to_input(loaded.pixels, torch.device("cpu"))
     draws = draw(len(images), generator(config.seed, "augmentation", 0))
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.errors import UserError
-from experiments.predict import Trained, load_model
+from experiments.predict import SETTINGS, WEIGHTS, Trained, load_model
 from models import Reader
 
 ONNX = "model.onnx"
@@ -48,7 +48,7 @@ def export(artifacts: Path, folder: Path) -> float:
     making = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
     try:
         making.chmod(0o755)  # a temporary folder is closed to others
-        for name in ("config.json", "weights.safetensors"):
+        for name in (SETTINGS, WEIGHTS):
             shutil.copyfile(artifacts / name, making / name)
         outputs = write_onnx(trained, making / ONNX)
         difference = max(
@@ -106,15 +106,16 @@ def difference_to_torch(trained: Trained, file: Path, images: Tensor) -> float:
 
 
 def _noise(trained: Trained, count: int) -> Tensor:
-    height, width, channels = trained.size
-    return torch.rand((count, channels, height, width), generator=torch.Generator().manual_seed(0))
+    size = trained.size
+    shape = (count, size.channels, size.height, size.width)
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0))
 
 
 def _readme(trained: Trained, outputs: list[str]) -> str:
-    height, width, channels = trained.size
-    objective = trained.objective
+    size, objective = trained.size, trained.objective
     charset = objective.charset
-    grey = ", grey (0.299 R + 0.587 G + 0.114 B)" if channels == 1 else ""
+    grey = ", grey (0.299 R + 0.587 G + 0.114 B)" if size.channels == 1 else ""
+    pad = f", {size.pad} rows of black above and below" if size.pad else ""
     told = {
         "steps": "(N, steps, classes), the scores of each step",
         "lengths": "(N, lengths), the scores of a text's length, from 1 character on",
@@ -122,14 +123,14 @@ def _readme(trained: Trained, outputs: list[str]) -> str:
     lines = "\n".join(f"- `{name}`: float32 {told[name]}, not normalised" for name in outputs)
     return f"""# A reader of short handwritten numbers
 
-`weights.safetensors` and `config.json` are the trained model of one run; `{ONNX}` is the same in
+`{WEIGHTS}` and `{SETTINGS}` are the trained model of one run; `{ONNX}` is the same in
 ONNX and was held against torch when this folder was made.
 
 ## Input
 
-`images`: float32 (N, {channels}, {height}, {width}) in 0..1, any N. An image file becomes one by:
-upright by its EXIF tag, what is transparent on white, RGB{grey}, stretched to {width}x{height}
-pixels (Pillow's BILINEAR), divided by 255.
+`images`: float32 (N, {size.channels}, {size.height}, {size.width}) in 0..1, any N. An image file
+becomes one by: upright by its EXIF tag, what is transparent on white, RGB{grey}{pad},
+stretched to {size.width}x{size.height} pixels (Pillow's BILINEAR), divided by 255.
 
 ## Output
 

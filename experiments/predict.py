@@ -14,9 +14,10 @@ from typing import NamedTuple
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from analysis.calibration import Kept, UnreachableError, reject_below
-from experiments.config import run_config
+from experiments.config import ImageSize, run_config
 from experiments.data.decode import decode
 from experiments.errors import UserError
 from experiments.reading import BATCH, read
@@ -26,13 +27,16 @@ from experiments.train import build
 from losses import Objective, Reading
 from models import Reader
 
+SETTINGS = "config.json"
+WEIGHTS = "weights.safetensors"
+
 
 class Trained(NamedTuple):
-    """A run's model, its objective, and its image size (height, width, channels)."""
+    """A run's model, its objective and its image size."""
 
     model: Reader
     objective: Objective
-    size: tuple[int, int, int]
+    size: ImageSize
 
 
 class Row(NamedTuple):
@@ -46,16 +50,15 @@ class Row(NamedTuple):
 
 def load_model(artifacts: Path) -> Trained:
     """The trained model of a run, from its weights and its settings. Raises UserError."""
-    settings = json.loads((artifacts / "config.json").read_text(encoding="utf-8"))
+    settings = json.loads((artifacts / SETTINGS).read_text(encoding="utf-8"))
     try:
         # The weights come from the run, not from where its training began.
         config = run_config(settings, {"pretrained": "none"})
         model, objective = build(config)
-        model.load_state_dict(load_file(artifacts / "weights.safetensors"))
+        model.load_state_dict(load_file(artifacts / WEIGHTS))
     except (UserError, SafetensorError, RuntimeError) as error:
         raise UserError(f"{artifacts}: cannot be loaded ({error}); train the run again") from error
-    size = config.image
-    return Trained(model.eval(), objective, (size.height, size.width, size.channels))
+    return Trained(model.eval(), objective, config.image)
 
 
 def read_images(trained: Trained, sources: Sequence[Path | bytes]) -> Iterator[Reading]:
@@ -64,9 +67,14 @@ def read_images(trained: Trained, sources: Sequence[Path | bytes]) -> Iterator[R
     Memory holds the pixels of one batch, however many images there are.
     """
     for start in range(0, len(sources), BATCH):
-        batch = [decode(source, *trained.size).pixels for source in sources[start : start + BATCH]]
-        pixels = torch.stack([torch.from_numpy(image.copy()) for image in batch])
-        yield from read(trained.model, trained.objective, pixels)
+        batch = [pixels_of(source, trained.size) for source in sources[start : start + BATCH]]
+        yield from read(trained.model, trained.objective, torch.stack(batch))
+
+
+def pixels_of(source: Path | bytes, size: ImageSize) -> Tensor:
+    """An image as a model of this size is trained on it: (C, H, W) uint8. Raises UserError."""
+    decoded = decode(source, size.height, size.width, size.channels, size.pad)
+    return torch.from_numpy(decoded.pixels.copy())
 
 
 def reject_threshold(artifacts: Path, accuracy: float) -> Kept:

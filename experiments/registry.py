@@ -37,6 +37,7 @@ from experiments import serving
 from experiments.data.digits import packaged_digits
 from experiments.data.paper import DRAWN, HEIGHT, WIDTH, digit_ink, on_paper
 from experiments.errors import UserError
+from experiments.predict import SETTINGS, WEIGHTS
 
 MODEL = EXPERIMENT
 CHAMPION = "champion"
@@ -71,6 +72,8 @@ class Registry:
             raise UserError(
                 f"{run_id}: no finished run in {self._out}; take an id from its report or the UI"
             )
+        if not (folder / WEIGHTS).is_file():
+            raise UserError(f"{run_id}: has no weights of its own; name a run that was trained")
         return folder
 
     def champion(self) -> ModelVersion:
@@ -120,7 +123,7 @@ class Registry:
             trained = Path(making, "trained")
             trained.mkdir()
             # Not the tables beside them, which name the user's files.
-            for name in ("config.json", "weights.safetensors"):
+            for name in (SETTINGS, WEIGHTS):
                 shutil.copyfile(artifacts / name, trained / name)
             # By the run's id: to start the run again would change its times and its status.
             logged = Model.log(

@@ -42,7 +42,7 @@ def load_data(config: RunConfig, folder: Path, out: Path) -> Images:
     """The data set as this run sees it, decoded once below `out`. Raises UserError."""
     size = config.image
     cells = read_cells(folder, config.charset)
-    images = load_images(cells, size.height, size.width, size.channels, out / "cache")
+    images = load_images(cells, size.height, size.width, size.channels, out / "cache", pad=size.pad)
     return change_labels(images, config.label_noise, config.charset)
 
 
@@ -60,14 +60,8 @@ def run(config: RunConfig, folder: Path, out: Path, parent: str | None = None) -
             return done
         checkpoint_file = out / "runs" / run_hash / "checkpoint.safetensors"
         tags = _tags(config, images) | ({"mlflow.parentRunId": parent} if parent else {})
-        record = tracker.start_run(run_name(config), run_hash, tags)
-        try:
+        with tracker.recording(run_name(config), run_hash, tags) as record:
             _make(config, images, folder, checkpoint_file, record)
-        except BaseException as error:
-            # Ctrl-C is no failure: the run waits, KILLED, for its next start.
-            record.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
-            raise
-        record.end()
         # A finished run needs no checkpoint; what it learnt is among its artifacts.
         checkpoint_file.unlink(missing_ok=True)
     return record.run_id
@@ -100,7 +94,9 @@ def _make(
 
         fitted = fit(config, images, split, checkpoint_file, log.on_batch, on_epoch)
     log_curves(fitted.progress)
-    record.log_params({"parameters": models.count_parameters(fitted.model)})
+    size = config.image
+    cost = models.measure(fitted.model, (size.channels, size.height, size.width))
+    record.log_metrics({f"cost.{name}": float(value) for name, value in cost._asdict().items()})
     _log_results(config, fitted, images, split, record)
 
 
@@ -166,6 +162,13 @@ def _tags(config: RunConfig, images: Images) -> dict[str, str]:
         "dataset": images.name,
         "data_digest": images.digest,
         "split": config.split,
+        **made_by(),
+    }
+
+
+def made_by() -> dict[str, str]:
+    """Tags: the machine, torch and the command line."""
+    return {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
         "command": shlex.join(["python", "-m", "experiments", *sys.argv[1:]]),

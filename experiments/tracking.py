@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,18 @@ class Tracker:
         )
         return RunRecord(self._client, run)
 
+    @contextmanager
+    def recording(self, name: str, run_hash: str, tags: dict[str, str]) -> Iterator[RunRecord]:
+        """As start_run; the run is ended with the block, by what becomes of it."""
+        record = self.start_run(name, run_hash, tags)
+        try:
+            yield record
+        except BaseException as error:
+            # Ctrl-C is no failure: the run waits, KILLED, for its next start.
+            record.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            raise
+        record.end()
+
     def start_parent(self, name: str, key: str) -> RunRecord:
         """Begin an ablation's parent run, or go on with the one that has this key."""
         begun = self._search(f"tags.ablation = '{key}' and tags.kind = 'ablation'")
@@ -96,6 +110,10 @@ class Tracker:
             tags=tags,
         )
         return RunRecord(self._client, run)
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        """The tags of a run that is there."""
+        return dict(self._client.get_run(run_id).data.tags)
 
     def artifacts(self, run_id: str) -> Path | None:
         """The folder of a finished run's artifacts; None where there is no such run."""

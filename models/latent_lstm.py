@@ -27,6 +27,7 @@ class LatentLSTMReader(Reader):
 
     layout: ClassVar[Literal["columns", "slots"]] = "slots"
     default_hidden: ClassVar[int] = 512
+    autoregressive: ClassVar[bool] = True
 
     def __init__(self, trunk: Trunk, outputs: Outputs, hidden: int, layers: int) -> None:
         super().__init__(trunk, outputs, hidden, layers)

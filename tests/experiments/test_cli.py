@@ -26,7 +26,7 @@ def tiny(tmp_path_factory):
     file = tmp_path_factory.mktemp("presets") / "tiny.toml"
     file.write_text(
         "[run]\nepochs = 1\nwidth_stride = 8\nhidden = 16\n"
-        '[[grid]]\nloss = ["ctc", "ce_stop"]\nimage = [{height = 32, width = 80}]\n'
+        '[[grid]]\nloss = ["ctc", "ce_stop"]\nimage = [{height = 32, width = 80, pad = 9}]\n'
     )
     return file
 
@@ -131,7 +131,8 @@ def test_from_ablation_to_prediction(cli, data, tiny, tmp_path):
             assert run[f"tags.{tag}"]
         for metric in ("val.exact_match", "test.exact_match", "test_clean.exact_match", "test.cer"):
             assert float(run[f"metrics.{metric}"]) >= 0
-        assert float(run["metrics.train.seconds"]) > 0
+        for metric in ("train.seconds", "cost.parameters", "cost.multiply_adds", "cost.latency_ms"):
+            assert float(run[f"metrics.{metric}"]) > 0
         folder = tracker.artifacts(run["run_id"])
         assert folder is not None
         config = run_config(json.loads((folder / "config.json").read_text()), {})

@@ -18,9 +18,9 @@ def data(make_cells):
 def test_it_shows_cells_of_the_training_list_alone(data, tmp_path, monkeypatch):
     seen = []
 
-    def spy(cells, *size):
+    def spy(cells, *size, **pad):
         seen.append(cells.rows)
-        return load(cells, *size)
+        return load(cells, *size, **pad)
 
     load = contact_sheet.load_images
     monkeypatch.setattr(contact_sheet, "load_images", spy)

@@ -12,11 +12,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from experiments import export as module
-from experiments.config import run_config
-from experiments.data.decode import decode
+from experiments.config import ImageSize, run_config
 from experiments.errors import UserError
 from experiments.export import export, write_onnx
-from experiments.predict import Trained, load_model, predict
+from experiments.predict import Trained, load_model, pixels_of, predict
 from models import DECODERS, Scores
 from tests.arms import DEFAULT_ARMS, HEIGHT, LABELS, WIDTH, drawn, evaluate
 from tests.command_line import one_line
@@ -58,7 +57,7 @@ def test_onnx_says_what_torch_says(decoder, tmp_path):
         model.train()(images)
         for weights in model.parameters():
             weights.mul_(2)
-    trained = Trained(model.eval(), objective, (HEIGHT, WIDTH, 1))
+    trained = Trained(model.eval(), objective, ImageSize(height=HEIGHT, width=WIDTH))
     write_onnx(trained, tmp_path / "model.onnx")
     assert_alike(trained, tmp_path / "model.onnx", images)
 
@@ -69,6 +68,7 @@ def by_the_readme(file, session, charset):
     assert channels == 1
     rgb = np.asarray(Image.open(file).convert("RGB"), dtype=float)
     grey = (rgb @ [0.299, 0.587, 0.114]).round().astype(np.uint8)
+    grey = np.pad(grey, ((9, 9), (0, 0)))
     small = Image.fromarray(grey).resize((width, height), Image.Resampling.BILINEAR)
     images = np.asarray(small, dtype=np.float32)[None, None] / 255
     (steps,) = session.run(["steps"], {"images": images})
@@ -101,7 +101,14 @@ def test_the_folder_holds_the_run_and_a_word_on_it(store, exported, tmp_path):
         assert (folder / name).read_bytes() == (artifacts / name).read_bytes()
     assert run_config(json.loads((folder / "config.json").read_text()), {}).decoder == "columns"
     readme = (folder / "README.md").read_text()
-    for words in ("(N, 1, 32, 80)", "`0123456789.-`", "Best path", "13 classes", "80x32"):
+    for words in (
+        "(N, 1, 32, 80)",
+        "`0123456789.-`",
+        "Best path",
+        "13 classes",
+        "80x32",
+        "9 rows of black",
+    ):
         assert words in readme
     # As open to others as any new file.
     (tmp_path / "new").touch()
@@ -122,8 +129,8 @@ def test_from_the_command_line(cli, store, tmp_path):
     code, out, _ = cli("export", *run, "--output", folder)
     assert (code, str(folder) in out) == (0, True)
     trained = load_model(store.artifacts("latent_lstm"))
-    cells = [decode(file, *trained.size).pixels for file in sorted(store.images.iterdir())]
-    assert_alike(trained, folder / "model.onnx", torch.tensor(np.stack(cells)) / 255)
+    cells = [pixels_of(file, trained.size) for file in sorted(store.images.iterdir())]
+    assert_alike(trained, folder / "model.onnx", torch.stack(cells) / 255)
     # Nothing is overwritten, and nothing is left behind.
     kept = (folder / "README.md").stat().st_mtime_ns
     one_line(cli("export", *run, "--output", folder), folder, "another")

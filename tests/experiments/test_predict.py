@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments import predict as module
+from experiments.data.cells import read_cells
 from experiments.data.find import find_images
+from experiments.data.images import load_images
 from experiments.errors import UserError
 from experiments.predict import Row, load_model, predict, read_images, reject_threshold, tell
+from experiments.reading import read
 from tests.command_line import one_line
 
 ROWS = [Row("1.png", "12.5", "0.9", None), Row("2.png", "", "0.25", None)]
@@ -118,6 +121,19 @@ def test_images_are_decoded_a_batch_at_a_time(store, monkeypatch):
         assert float(row.confidence) == pytest.approx(float(same.confidence), rel=1e-4)
         counts.append(len(decoded))
     assert counts == [4] * 4 + [8] * 4 + [10] * 2
+
+
+def test_new_images_are_brought_to_the_size_and_pad_of_the_run(store):
+    trained = load_model(store.artifacts("columns"))
+    cells = read_cells(store.data, "0123456789.-")
+    files = [row.path for row in cells.rows]
+    found = list(read_images(trained, files))
+    by_pad = {
+        pad: read(trained.model, trained.objective, load_images(cells, 32, 80, 1, pad=pad).pixels)
+        for pad in (9, 0)
+    }
+    assert found == by_pad[9]
+    assert found != by_pad[0]
 
 
 def test_files_and_what_is_in_them_are_read_alike(store):

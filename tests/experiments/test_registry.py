@@ -66,6 +66,9 @@ def test_nothing_to_choose_from(cli, tmp_path):
     one_line(cli("register", "--out", tmp_path), "no finished run")
     one_line(cli("register", "--run", "nope", "--out", tmp_path), "nope")
     one_line(cli("serve", "--out", tmp_path), "no champion", "register")
+    # As an ensemble is: finished, with readings, and without a model of its own.
+    finished = write_run(tmp_path, "b", 0.9)
+    one_line(cli("register", "--run", finished, "--out", tmp_path), finished, "no weights")
 
 
 @pytest.fixture(scope="module")
