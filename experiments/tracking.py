@@ -69,6 +69,12 @@ class Tracker:
                 return str(run.info.run_id)
         return None
 
+    def finished_runs(self) -> list[Run]:
+        """All runs that count, in the order of their start."""
+        found = self._search("tags.kind = 'run' and status = 'FINISHED'")
+        counting = [run for run in found if self.artifacts(run.info.run_id) is not None]
+        return sorted(counting, key=lambda run: int(run.info.start_time))
+
     def start_run(self, name: str, run_hash: str, tags: dict[str, str]) -> RunRecord:
         """Begin a run, or go on with the one of this hash that did not finish."""
         begun = self._search(f"tags.run_hash = '{run_hash}' and status != 'FINISHED'")
@@ -128,7 +134,7 @@ class Tracker:
             )
 
     def _search(self, condition: str) -> list[Run]:
-        return list(self._client.search_runs([self.experiment_id], condition))
+        return list(self._client.search_runs([self.experiment_id], condition, max_results=50_000))
 
 
 class RunRecord:

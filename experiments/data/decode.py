@@ -36,13 +36,18 @@ class Decoded(NamedTuple):
     content: bytes
 
 
-def decode(path: Path, height: int, width: int, channels: int, pad: int = 0) -> Decoded:
+def decode(source: Path | bytes, height: int, width: int, channels: int, pad: int = 0) -> Decoded:
     """Read one image and stretch it to this size. Raises UserError naming the file.
 
+    source: a file, or what is in one.
     pad: black pixels that are put above and below it first.
     """
-    content = read_file(path)
-    image = _rgb(path, content)
+    if isinstance(source, Path):
+        content = read_file(source)
+        image = _rgb(str(source), content)
+    else:
+        content = source
+        image = _rgb("the image", content)
     found = identity(image)
     if channels == 1:
         image = image.convert("L")
@@ -54,7 +59,7 @@ def decode(path: Path, height: int, width: int, channels: int, pad: int = 0) -> 
 
 def open_rgb(path: Path) -> Image.Image:
     """An image file as RGB, upright. Raises UserError naming the file."""
-    return _rgb(path, read_file(path))
+    return _rgb(str(path), read_file(path))
 
 
 def read_file(path: Path) -> bytes:
@@ -80,7 +85,7 @@ def identity(image: Image.Image) -> bytes:
     return hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
 
 
-def _rgb(path: Path, content: bytes) -> Image.Image:
+def _rgb(name: str, content: bytes) -> Image.Image:
     try:
         with Image.open(BytesIO(content)) as file:
             if file.width * file.height > MAX_PIXELS:
@@ -99,7 +104,7 @@ def _rgb(path: Path, content: bytes) -> Image.Image:
         reason = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
             reason = "of no known format" if content else "it is empty"
-        raise UserError(f"{path}: not a readable image ({reason}); replace or remove it") from error
+        raise UserError(f"{name}: not a readable image ({reason}); replace or remove it") from error
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -11,6 +11,7 @@ from experiments.config import run_config
 from experiments.data.strings import ensure_strings
 from experiments.lock import lock
 from experiments.tracking import Tracker
+from tests.command_line import one_line
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +29,6 @@ def tiny(tmp_path_factory):
         '[[grid]]\nloss = ["ctc", "ce_stop"]\nimage = [{height = 32, width = 80, pad = 9}]\n'
     )
     return file
-
-
-def one_line(result, *names):
-    code, _, err = result
-    assert code == 2
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    for name in names:
-        assert str(name) in err
 
 
 def damaged(data, tmp_path):
@@ -111,8 +103,8 @@ def test_a_wrong_option_is_exit_code_2(cli):
 def test_help_tells_every_command(cli):
     code, out, _ = cli("--help")
     assert code == 0
-    commands = "ablation train predict ensemble audit suspects augmentations mnist data report"
-    for command in commands.split():
+    commands = "ablation train predict ensemble export register serve audit suspects augmentations"
+    for command in [*commands.split(), "mnist", "data", "report"]:
         assert command in out
 
 
