@@ -12,6 +12,7 @@ import torch
 from models.backbones import BackboneError, backbone_names, build_trunk
 from models.columns import ColumnReader
 from models.latent_lstm import LatentBiLSTMReader, LatentLSTMReader
+from models.pooled import PooledReader
 from models.reader import Outputs, Reader, Scores
 from models.slots import SlotReader
 
@@ -34,6 +35,7 @@ DECODERS: dict[str, type[Reader]] = {
     "slots": SlotReader,
     "latent_lstm": LatentLSTMReader,
     "latent_bilstm": LatentBiLSTMReader,
+    "pooled": PooledReader,
 }
 
 
