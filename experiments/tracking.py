@@ -101,6 +101,10 @@ class Tracker:
         counts = run.info.status == "FINISHED" and (folder / PREDICTIONS).is_file()
         return folder if counts else None
 
+    def tags(self, run_id: str) -> dict[str, str]:
+        """The tags of a run that there is."""
+        return dict(self._client.get_run(run_id).data.tags)
+
     def _check_place(self, recorded: Path) -> None:
         """MLflow records whole paths: from a moved folder it would write to the old one."""
         if recorded != self.out / "artifacts":
