@@ -75,7 +75,7 @@ def ensemble(run_ids: list[str], views: int, folder: Path, out: Path) -> str:
         if (done := tracker.finished(run_hash)) is not None:
             print(f"finished before as {done}")
             return done
-        name = f"{len(members)} runs, {views} views"
+        name = f"ensemble-{len(members)}x{views}"
         with tracker.recording(name, run_hash, tags) as record:
             record.log_data(first.images.name, folder, first.images.digest)
             _evaluate(members, views, record)

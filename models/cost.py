@@ -31,7 +31,7 @@ class Cost(NamedTuple):
     threads: int
 
 
-def measure(model: Reader, image_shape: tuple[int, int, int], seconds: float = 1.0) -> Cost:
+def measure(model: Reader, image_shape: tuple[int, int, int], seconds: float = 0.5) -> Cost:
     """The cost of images (C, H, W), on the device where the model is.
 
     Times are medians, and those of the moment: whatever else runs slows them.

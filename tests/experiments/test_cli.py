@@ -90,6 +90,12 @@ def test_report_of_nothing(cli, tmp_path):
     one_line(cli("report", "--out", tmp_path), "make ablation")
 
 
+def test_an_ensemble_of_no_runs(cli, data, tmp_path):
+    two = ("--run", "gone", "--run", "lost")
+    one_line(cli("ensemble", *two, "--data", data, "--out", tmp_path), tmp_path, "make ablation")
+    one_line(cli("ensemble", "--run", "gone", "--data", data, "--out", tmp_path), "--run", "--tta")
+
+
 def test_a_wrong_option_is_exit_code_2(cli):
     assert cli("train", "--no-such-option")[0] == 2
 
@@ -97,8 +103,8 @@ def test_a_wrong_option_is_exit_code_2(cli):
 def test_help_tells_every_command(cli):
     code, out, _ = cli("--help")
     assert code == 0
-    commands = "ablation train predict export register serve audit suspects augmentations mnist"
-    for command in [*commands.split(), "data", "report"]:
+    commands = "ablation train predict ensemble export register serve audit suspects augmentations"
+    for command in [*commands.split(), "mnist", "data", "report"]:
         assert command in out
 
 

@@ -10,6 +10,8 @@ from torch import nn
 import models
 from models import BackboneError, Outputs
 from models.backbones import build_trunk
+from models.meta import run_on_meta
+from models.width_stride import set_width_stride
 
 # The width stride that each has as published; the height stride is never changed.
 OWN_WIDTH_STRIDE = {"small_cnn": 8, "resnet18": 32, "resnet50": 32, "mobilenet_v3_small": 32}
@@ -61,10 +63,17 @@ def test_crnn_is_that_of_the_paper():
     assert sum(p.numel() for p in trunk.parameters()) == weights + 2 * 2 * 512
 
 
-def test_published_geometry_has_seven_columns():
-    trunk = build_trunk("resnet50", 32, "none").eval()
-    with torch.no_grad():
-        assert trunk(torch.zeros(1, 3, 224, 224)).shape == (1, 2048, 7, 7)
+@pytest.mark.parametrize(("stride", "steps"), [(32, 7), (16, 14), (8, 28)])
+def test_published_geometry_has_seven_columns_and_twice_as_many_a_halving(stride, steps):
+    reader = models.build("resnet50", stride, "columns", Outputs(13))
+    assert run_on_meta(reader.trunk, (3, 224, 224)).shape == (1, 2048, 7, steps)
+    assert run_on_meta(reader, (3, 224, 224)).steps.shape == (1, steps, 13)
+
+
+@pytest.mark.parametrize(("stride", "steps"), [(8, 7), (4, 15), (2, 30)])
+def test_small_cnn_has_the_published_steps_at_the_cells_own_width(stride, steps):
+    reader = models.build("small_cnn", stride, "columns", Outputs(13))
+    assert models.count_steps(reader, (1, 40, 60)) == (steps, 0)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +113,20 @@ def test_a_shift_by_the_width_stride_is_a_shift_by_one_column(stride):
     moved, expected = there[..., inner], here.roll(1, dims=-1)[..., inner]
     assert expected.std(dim=-1).max() > 1e-3
     torch.testing.assert_close(moved, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_window_that_misses_columns_is_padded_on_both_sides():
+    layers = nn.Sequential(nn.Conv2d(3, 1, 4, stride=4, bias=False), nn.MaxPool2d(3, stride=1))
+    nn.init.ones_(layers[0].weight)
+    set_width_stride(layers, 2)
+    assert layers[0].stride == (4, 2)
+    with torch.no_grad():
+        # Windows of 4 pixels every 2 of 8: the first and the last hang over by one.
+        columns = layers[0](torch.ones(1, 3, 4, 8))[0, 0, 0] / 12
+        assert columns.tolist() == [3, 4, 4, 3]
+        # A pool is widened by what is less than anything.
+        pooled = layers[1](torch.tensor([-1.0, -2, -3, -4]).expand(1, 1, 3, 4))
+    assert pooled[0, 0, 0].tolist() == [-1, -1, -2, -3]
 
 
 @pytest.mark.parametrize("backbone", ["small_cnn", "mobilenet_v3_small"])
