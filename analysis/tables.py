@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.load import Results
+from analysis.pretraining import join, pretraining
 from analysis.stats import Interval, paired_difference
 
 # What names an arm at sight; other settings are added where arms differ in them.
@@ -61,8 +63,15 @@ class Comparison:
 
 
 def sections(results: Results) -> list[Section]:
-    """One for each data digest and split, in the order of their first runs."""
+    """One for each data digest and split, in the order of their first runs.
+
+    Last come those that hold nothing but runs that others start from.
+    """
     found = []
+    columns = [c for c in results.runs.columns if c.startswith("config.")]
+    config = [c for c in columns if c not in (*_OF_A_RUN, "config.start")]
+    apart = [c for c in config if c not in _OF_THE_LOSS and "loss_options" not in c]
+    before = pretraining(results.runs, config, apart)
     for (digest, split), judged in results.runs.groupby(
         ["tags.data_digest", "tags.split"], sort=False
     ):
@@ -71,15 +80,25 @@ def sections(results: Results) -> list[Section]:
         # Runs of an older recipe knew no folds.
         runs = runs.assign(**{c: runs.get(c, "0") for c in _OF_A_RUN})
         dataset = runs["tags.dataset"].iloc[-1]
-        config = _settings(runs)
-        of_the_loss = [c for c in config if c in _OF_THE_LOSS or "loss_options" in c]
-        named = runs.assign(
-            arm=twins(runs, []), twin=twins(runs, of_the_loss), label=_labels(runs, config)
+        arm, twin, label = (
+            runs[config].assign(**{"config.start": before[kind]}) for kind in before.columns
         )
+        named = runs.assign(
+            arm=join(arm),
+            twin=join(twin[[*apart, "config.start"]]),
+            label=_labels(label, [*config, "config.start"]),
+        )
+        # What two arms started from can differ in more than its name tells.
+        shared = named.groupby("label")["arm"].transform("nunique") > 1
+        marks = named["arm"].map(lambda text: f" {hashlib.sha256(text.encode()).hexdigest()[:4]}")
+        named["label"] += marks.where(shared, "")
         # The same arm and seed made twice, in a run that was restored say, would count twice.
         latest = named.drop_duplicates(["arm", *_OF_A_RUN], keep="last")
         found.append(Section(str(dataset), str(digest), str(split), latest))
-    return found
+    starts = set(results.runs.get("config.start", pd.Series([""])))
+    hashes = [set(s.runs.get("tags.run_hash", pd.Series(["no start"]))) for s in found]
+    order = sorted(range(len(found)), key=lambda i: hashes[i] <= starts)
+    return [found[i] for i in order]
 
 
 def arms(section: Section) -> pd.DataFrame:
@@ -179,12 +198,8 @@ def right(
 
 def twins(runs: pd.DataFrame, but_for: list[str]) -> pd.Series:
     """A key for each run, the same for those that differ in these settings and the seed alone."""
-    columns = runs[[c for c in _settings(runs) if c not in but_for]]
-    return columns.fillna("").astype(str).agg("\x1f".join, axis=1)
-
-
-def _settings(runs: pd.DataFrame) -> list[str]:
-    return [c for c in runs.columns if c.startswith("config.") and c not in _OF_A_RUN]
+    apart = (*_OF_A_RUN, *but_for)
+    return join(runs[[c for c in runs.columns if c.startswith("config.") and c not in apart]])
 
 
 def _labels(runs: pd.DataFrame, config: list[str]) -> pd.Series:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     TypeAdapter,
     ValidationError,
@@ -21,18 +21,14 @@ from pydantic import (
 import losses
 import models
 from experiments.errors import UserError
+from experiments.frozen import Frozen
+from experiments.optim import OPTIMIZERS, AdamWOneCycle, Optimizer
 
 # Raise it when the same settings begin to mean another training: it is part of every run's hash.
 RECIPE: Literal[2] = 2
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-class Frozen(BaseModel):
-    """Settings that refuse unknown keys and do not change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ImageSize(Frozen):
@@ -100,32 +96,6 @@ class Paper(Frozen):
     jpeg: int = Field(50, ge=0, le=99)
 
 
-class SGDCyclic(Frozen):
-    """SGD with Nesterov momentum under torch's CyclicLR, as published.
-
-    The rate goes from base_lr to max_lr and back `cycles` times in a run, a step a batch; the
-    momentum goes against it.
-    """
-
-    name: Literal["sgd_cyclic"] = "sgd_cyclic"
-    base_lr: _Positive = 0.001
-    max_lr: _Positive = 0.01
-    cycles: int = Field(4, ge=1)
-    mode: Literal["triangular", "triangular2"] = "triangular"
-    base_momentum: _Fraction = 0.8
-    max_momentum: _Fraction = 0.9
-    weight_decay: float = Field(0, ge=0, allow_inf_nan=False)
-
-
-class AdamWOneCycle(Frozen):
-    """AdamW under one cycle: up to max_lr in the first `warmup` of the run, then down to 0."""
-
-    name: Literal["adamw_onecycle"] = "adamw_onecycle"
-    max_lr: _Positive = 0.003
-    warmup: float = Field(0.25, gt=0, lt=1)
-    weight_decay: float = Field(0.01, ge=0, allow_inf_nan=False)
-
-
 class RunConfig(Frozen):
     """Everything that decides a run's result, apart from the data.
 
@@ -136,8 +106,10 @@ class RunConfig(Frozen):
     label_noise: the share of labels that are changed on purpose, to see what finds them.
     loss_options: of the loss, which tells their meaning (see losses/).
     decoder: one of models.DECODERS; by default the first that fits the loss.
+    start: the hash of the finished run whose weights it starts from; none by default.
     hidden: the decoder's width; by default the decoder's own.
     layers: the decoder's LSTMs on top of each other.
+    clip_norm: gradients of a larger norm are scaled down to it; 0 leaves all as they are.
     patience: stop after this many epochs without a better one; none by default.
     ema: decay a batch of an exponential moving average of the weights, such as 0.999 for about the
         last 1000 batches; it is validated, kept and read in place of the weights. 0 for none.
@@ -155,10 +127,11 @@ class RunConfig(Frozen):
     max_length: int = Field(10, ge=1)
     image: ImageSize = ImageSize()
     loss: str = "ctc"
-    loss_options: dict[str, bool | float | str] = {}
+    loss_options: dict[str, bool | float | str] = Field(default_factory=dict)
     decoder: str = ""
     backbone: str = "small_cnn"
     pretrained: Literal["none", "imagenet"] = "none"
+    start: str = ""
     width_stride: int = Field(2, ge=1)
     hidden: int = Field(0, ge=0)
     layers: int = Field(1, ge=1)
@@ -166,10 +139,10 @@ class RunConfig(Frozen):
     affine: Affine = Affine()
     strong: Strong = Strong()
     paper: Paper = Paper()
-    optimizer: Annotated[SGDCyclic | AdamWOneCycle, Field(discriminator="name")] = AdamWOneCycle()
+    optimizer: Annotated[Optimizer, Field(discriminator="name")] = AdamWOneCycle()
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(32, ge=2)
-    clip_norm: _Positive = 5.0
+    clip_norm: float = Field(5.0, ge=0, allow_inf_nan=False)
     patience: int | None = Field(None, ge=1)
     ema: float = Field(0, ge=0, lt=1)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
@@ -234,8 +207,8 @@ class RunConfig(Frozen):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def run_config(settings: dict[str, Any], overrides: dict[str, Any]) -> RunConfig:
-    """Checked settings, with the values of dotted keys put in. Raises UserError naming the key."""
+def merge(settings: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Unchecked settings with the values of dotted keys put in. Raises UserError naming the key."""
     merged = copy.deepcopy(settings)
     for key, value in overrides.items():
         *parents, last = key.split(".")
@@ -245,8 +218,13 @@ def run_config(settings: dict[str, Any], overrides: dict[str, Any]) -> RunConfig
             if not isinstance(node, dict):
                 raise UserError(f"{key}: {parent} has no parts; correct the key")
         node[last] = value
+    return merged
+
+
+def run_config(settings: dict[str, Any], overrides: dict[str, Any]) -> RunConfig:
+    """Checked settings, with the values of dotted keys put in. Raises UserError naming the key."""
     try:
-        return RunConfig.model_validate(merged)
+        return RunConfig.model_validate(merge(settings, overrides))
     except ValidationError as error:
         raise UserError(one_line(error, RunConfig)) from error
 
@@ -270,28 +248,33 @@ def _close(word: str, known: list[str]) -> str:
     return f"; did you mean {matches[0]!r}?" if matches else f"; choose one of {', '.join(known)}"
 
 
-def one_line(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first thing that is wrong, with its key and the way out."""
+def one_line(
+    error: ValidationError, model: type[BaseModel], tables: Mapping[str, type[BaseModel]] = {}
+) -> str:
+    """The first thing that is wrong, with its key and the way out.
+
+    tables: what the tables below a key hold, other than the parts of a run's settings.
+    """
     first = error.errors()[0]
+    parts = {**_PARTS, **tables}
     # A choice of two models puts the name of the chosen one into the location: no key of a user's.
-    key = ".".join(str(part) for part in first["loc"] if part not in _OPTIMIZERS)
+    key = ".".join(str(part) for part in first["loc"] if part not in OPTIMIZERS)
     if first["type"] == "extra_forbidden":
         known = list(model.model_fields)
-        if below := [_PARTS[str(part)] for part in first["loc"][:-1] if part in _PARTS]:
+        if below := [parts[str(part)] for part in first["loc"][:-1] if part in parts]:
             known = [f"{key.rpartition('.')[0]}.{name}" for name in below[-1].model_fields]
         return f"unknown config key {key!r}{_close(key, known)}"
     message = first["msg"].removeprefix("Value error, ")
     return f"config key {key!r}: {message}" if key else message
 
 
-_OPTIMIZERS: dict[str, type[Frozen]] = {"sgd_cyclic": SGDCyclic, "adamw_onecycle": AdamWOneCycle}
 # The keys below a part of the settings, for the hint at a mistyped one.
 _PARTS: dict[str, type[Frozen]] = {
     "image": ImageSize,
     "affine": Affine,
     "strong": Strong,
     "paper": Paper,
-    **_OPTIMIZERS,
+    **OPTIMIZERS,
 }
 
 

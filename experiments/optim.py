@@ -2,23 +2,73 @@
 
 from __future__ import annotations
 
-from torch import nn
-from torch.optim import SGD, AdamW, Optimizer
-from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import nn, optim
+from torch.optim import SGD, AdamW
+from torch.optim.lr_scheduler import ConstantLR, CyclicLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from experiments.config import AdamWOneCycle, SGDCyclic
+from experiments.frozen import Frozen
+
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class SGDCyclic(Frozen):
+    """SGD with Nesterov momentum under torch's CyclicLR, as published.
+
+    The rate goes from base_lr to max_lr and back `cycles` times in a run, a step a batch; the
+    momentum goes against it.
+    """
+
+    name: Literal["sgd_cyclic"] = "sgd_cyclic"
+    base_lr: _Positive = 0.001
+    max_lr: _Positive = 0.01
+    cycles: int = Field(4, ge=1)
+    mode: Literal["triangular", "triangular2"] = "triangular"
+    base_momentum: _Fraction = 0.8
+    max_momentum: _Fraction = 0.9
+    weight_decay: float = Field(0, ge=0, allow_inf_nan=False)
+
+
+class AdamWOneCycle(Frozen):
+    """AdamW under one cycle: up to max_lr in the first `warmup` of the run, then down to 0."""
+
+    name: Literal["adamw_onecycle"] = "adamw_onecycle"
+    max_lr: _Positive = 0.003
+    warmup: float = Field(0.25, gt=0, lt=1)
+    weight_decay: float = Field(0.01, ge=0, allow_inf_nan=False)
+
+
+class Adam(Frozen):
+    """Adam at a constant rate, as in the published system's first pretraining."""
+
+    name: Literal["adam"] = "adam"
+    lr: _Positive = 0.0001
+
+
+Optimizer = SGDCyclic | AdamWOneCycle | Adam
+OPTIMIZERS: dict[str, type[Frozen]] = {
+    "sgd_cyclic": SGDCyclic,
+    "adamw_onecycle": AdamWOneCycle,
+    "adam": Adam,
+}
 
 
 def build_optimizer(
-    model: nn.Module, config: SGDCyclic | AdamWOneCycle, total_steps: int
-) -> tuple[Optimizer, LRScheduler]:
+    model: nn.Module, config: Optimizer, total_steps: int
+) -> tuple[optim.Optimizer, LRScheduler]:
     """The optimiser and the schedule of a run of `total_steps` batches."""
     if isinstance(config, AdamWOneCycle):
         adamw = AdamW(model.parameters(), lr=config.max_lr, weight_decay=config.weight_decay)
         # A first phase that ends with the first step would make torch divide by zero.
         warmup = config.warmup + (1e-6 if config.warmup * total_steps == 1 else 0)
         return adamw, OneCycleLR(adamw, config.max_lr, total_steps=total_steps, pct_start=warmup)
+    if isinstance(config, Adam):
+        adam = optim.Adam(model.parameters(), lr=config.lr)
+        return adam, ConstantLR(adam, factor=1)
     sgd = SGD(
         model.parameters(),
         lr=config.base_lr,

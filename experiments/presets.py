@@ -8,10 +8,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from experiments.config import Frozen, RunConfig, one_line, run_config
+from experiments.config import RunConfig, merge, one_line, run_config
 from experiments.errors import UserError
+from experiments.frozen import Frozen
+from experiments.stages import Stage
 
 PRESETS = Path(__file__).parent / "configs"
 
@@ -19,25 +21,47 @@ PRESETS = Path(__file__).parent / "configs"
 class Preset(Frozen):
     """A config file: what all of its runs share, the seeds, and the grids over them.
 
+    stages: runs that come first, by the name under which `start` asks for them.
     grid: each entry maps dotted keys to lists; its runs are the product of these lists.
     """
 
     run: dict[str, Any] = Field(default_factory=dict)
     seeds: int = Field(1, ge=1)
+    stages: dict[str, Stage] = Field(default_factory=dict)
     grid: tuple[dict[str, list[Any]], ...] = ({},)
 
-    def expand(self, seeds: list[int] | None = None) -> list[RunConfig]:
-        """Every run, the seeds outermost, so that a whole comparison is there early."""
+    @model_validator(mode="after")
+    def _stages_come_to_an_end(self) -> Preset:
+        for name in self.stages:
+            before = [name]
+            while start := self.stages[before[-1]].start:
+                if start not in self.stages:
+                    raise ValueError(f"stages.{before[-1]}.start: there is no stage {start!r}")
+                if start in before:
+                    raise ValueError(f"stages.{start}.start: it starts from itself in the end")
+                before.append(start)
+        return self
+
+    def points(self, seeds: list[int] | None = None) -> list[dict[str, Any]]:
+        """The settings of every run, unchecked, `start` naming a stage.
+
+        The seeds are outermost, so that a whole comparison is there early.
+        """
         if any("seed" in axes for axes in self.grid):
             raise UserError("seed is no key of a grid; set seeds")
-        configs = [
-            run_config(self.run | {"seed": seed}, dict(zip(axes, values, strict=True)))
+        found = [
+            merge(self.run | {"seed": seed}, dict(zip(axes, values, strict=True)))
             for seed in (range(self.seeds) if seeds is None else seeds)
             for axes in self.grid
             for values in product(*axes.values())
         ]
-        if not configs:
+        if not found:
             raise UserError("the grid has no runs; give each of its keys at least one value")
+        return found
+
+    def expand(self, seeds: list[int] | None = None) -> list[RunConfig]:
+        """Every run but those of the stages."""
+        configs = [run_config(point, {}) for point in self.points(seeds)]
         # A point that stands in two grids is one run.
         return list({config.model_dump_json(): config for config in configs}.values())
 
@@ -53,7 +77,7 @@ def load_preset(name: str) -> Preset:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not TOML ({error}); correct it") from error
     except ValidationError as error:
-        raise UserError(f"{path}: {one_line(error, Preset)}") from error
+        raise UserError(f"{path}: {one_line(error, Preset, {'stages': Stage})}") from error
 
 
 def load_run(file: str) -> dict[str, Any]:

@@ -160,8 +160,13 @@ def serve(out: Path, port: int) -> NoReturn:
     command += ["--host", HOST, "--port", str(port)]
     # MLflow starts uvicorn by name: find the one beside this Python, activated or not.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    env = {"PATH": path, "MLFLOW_TRACKING_URI": registry.uri}
-    env["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"  # nothing is fetched from anywhere
+    env = {
+        "PATH": path,
+        "MLFLOW_TRACKING_URI": registry.uri,
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # nothing is fetched from anywhere
+        # Whatever else is made the champion by hand.
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    }
     os.execve(sys.executable, command, os.environ | env)
 
 

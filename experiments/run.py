@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 import models
 from experiments.config import RunConfig
@@ -29,6 +30,7 @@ from experiments.results import (
     reader_rows,
     write_table,
 )
+from experiments.start import start_weights
 from experiments.tracking import PREDICTIONS, RunRecord, Tracker
 from experiments.train import Fitted, Progress, fit
 
@@ -50,6 +52,7 @@ def run(config: RunConfig, folder: Path, out: Path, parent: str | None = None) -
     """Make one run and return its MLflow id; that of the finished one where there is one already.
 
     A run that was killed goes on from its last checkpoint. parent: the MLflow run to file it under.
+    Raises UserError for settings, data or a `start` that cannot be used.
     """
     images = load_data(config, folder, out)
     run_hash = config.run_hash(images.digest)
@@ -58,10 +61,12 @@ def run(config: RunConfig, folder: Path, out: Path, parent: str | None = None) -
         if (done := tracker.finished(run_hash)) is not None:
             print(f"finished before as {done}")
             return done
+        split = make_split(images, config)
+        start = start_weights(config, images, split, tracker)
         checkpoint_file = out / "runs" / run_hash / "checkpoint.safetensors"
         tags = _tags(config, images) | ({"mlflow.parentRunId": parent} if parent else {})
         with tracker.recording(run_name(config), run_hash, tags) as record:
-            _make(config, images, folder, checkpoint_file, record)
+            _make(config, images, split, start, folder, checkpoint_file, record)
         # A finished run needs no checkpoint; what it learnt is among its artifacts.
         checkpoint_file.unlink(missing_ok=True)
     return record.run_id
@@ -74,11 +79,16 @@ def run_name(config: RunConfig) -> str:
 
 
 def _make(
-    config: RunConfig, images: Images, folder: Path, checkpoint_file: Path, record: RunRecord
+    config: RunConfig,
+    images: Images,
+    split: Split,
+    start: dict[str, Tensor],
+    folder: Path,
+    checkpoint_file: Path,
+    record: RunRecord,
 ) -> None:
     record.log_params(config.flat())
     record.log_data(images.name, folder, images.digest)
-    split = make_split(images, config)
     record.set_tags({"split_digest": split.digest(images)})
 
     def log_curves(progress: Progress) -> None:
@@ -92,11 +102,12 @@ def _make(
             log.on_epoch(epoch, progress)
             log_curves(progress)
 
-        fitted = fit(config, images, split, checkpoint_file, log.on_batch, on_epoch)
+        fitted = fit(config, images, split, checkpoint_file, log.on_batch, on_epoch, start)
     log_curves(fitted.progress)
     size = config.image
     cost = models.measure(fitted.model, (size.channels, size.height, size.width))
     record.log_metrics({f"cost.{name}": float(value) for name, value in cost._asdict().items()})
+    record.log_params({"tensors_taken": fitted.taken})
     _log_results(config, fitted, images, split, record)
 
 

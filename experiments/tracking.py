@@ -111,10 +111,6 @@ class Tracker:
         )
         return RunRecord(self._client, run)
 
-    def tags(self, run_id: str) -> dict[str, str]:
-        """The tags of a run that is there."""
-        return dict(self._client.get_run(run_id).data.tags)
-
     def artifacts(self, run_id: str) -> Path | None:
         """The folder of a finished run's artifacts; None where there is no such run."""
         try:
@@ -124,6 +120,10 @@ class Tracker:
         folder = self.out / "artifacts" / run_id / "artifacts"
         counts = run.info.status == "FINISHED" and (folder / PREDICTIONS).is_file()
         return folder if counts else None
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        """The tags of a run that there is."""
+        return dict(self._client.get_run(run_id).data.tags)
 
     def _check_place(self, recorded: Path) -> None:
         """MLflow records whole paths: from a moved folder it would write to the old one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -26,6 +27,7 @@ from experiments.errors import UserError
 from experiments.optim import build_optimizer, moving_average
 from experiments.reading import BATCH, score, to_input
 from experiments.seeding import derive, generator
+from experiments.start import take_weights
 from losses import CannotLearnError, Objective, Targets
 from models import Reader
 
@@ -51,11 +53,15 @@ class Progress:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model with the weights of its best epoch, and how it got there."""
+    """A trained model with the weights of its best epoch, and how it got there.
+
+    taken: how many tensors of another run it started from.
+    """
 
     model: Reader
     objective: Objective
     progress: Progress
+    taken: int
 
 
 def build(config: RunConfig) -> tuple[Reader, Objective]:
@@ -109,14 +115,20 @@ def fit(
     checkpoint_file: Path,
     on_batch: Callable[[int, int, int], None],
     on_epoch: Callable[[int, Progress], None],
+    start: dict[str, Tensor] | None = None,
 ) -> Fitted:
     """Train to the end, from the checkpoint where there is one.
 
     on_batch: called with the epoch, the batches done and the batches of an epoch.
     on_epoch: called with the number of each newly finished epoch, before its checkpoint is written.
+    start: the weights of another run to start from.
     """
     model, objective = build(config)
     check_labels(config, objective, model, images)
+    taken = 0
+    if start:
+        taken = take_weights(model, start)
+        print(f"starts from {config.start}: {taken} of {len(model.state_dict())} tensors")
     fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
     model.to(memory_format=torch.channels_last)
     batches = _batches(config, len(split.train))
@@ -144,7 +156,9 @@ def fit(
             parts = objective.loss(wrapped(inputs, batch.classes.to(fabric.device)), batch)
             wrapped_optimizer.zero_grad()
             fabric.backward(parts["total"])
-            fabric.clip_gradients(wrapped, wrapped_optimizer, max_norm=config.clip_norm)
+            # An infinite norm scales nothing, and a gradient that is no number still stops the run.
+            norm = config.clip_norm or math.inf
+            fabric.clip_gradients(wrapped, wrapped_optimizer, max_norm=norm)
             wrapped_optimizer.step()
             schedule.step()
             if state.average is not None:
@@ -166,7 +180,7 @@ def fit(
         on_epoch(epoch, progress)
         state.save(checkpoint_file)
     model.load_state_dict(state.best_weights)
-    return Fitted(model, objective, progress)
+    return Fitted(model, objective, progress, taken)
 
 
 @dataclass

@@ -26,7 +26,8 @@ from losses.base import (
 class CrossEntropyStop(Objective):
     """Cross-entropy at every character position, summed over positions, a mean over the batch.
 
-    The stop is the class behind the characters. A label that fills all positions has none.
+    The stop is the class behind the characters. A label that fills all positions has none: at a
+    max_length of 1 there is no such class, and this is the cross-entropy of a classifier.
 
     length_weight: the factor of the length term, the cross-entropy of a head that classifies the
         label's length (class = length - 1); 0 for no such head. It shapes the features and, as
@@ -61,7 +62,7 @@ class CrossEntropyStop(Objective):
 
     @property
     def num_classes(self) -> int:
-        return len(self.charset) + 1
+        return len(self.charset) + (self.max_length > 1)
 
     @property
     def length_classes(self) -> int:

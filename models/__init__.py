@@ -13,6 +13,7 @@ from models.backbones import BackboneError, backbone_names, build_trunk, refuse_
 from models.columns import ColumnReader
 from models.cost import Cost, count_parameters, measure
 from models.latent_lstm import LatentBiLSTMReader, LatentLSTMReader
+from models.pooled import PooledReader
 from models.reader import Outputs, Reader, Scores
 from models.slots import SlotReader
 
@@ -38,6 +39,7 @@ DECODERS: dict[str, type[Reader]] = {
     "slots": SlotReader,
     "latent_lstm": LatentLSTMReader,
     "latent_bilstm": LatentBiLSTMReader,
+    "pooled": PooledReader,
 }
 
 

@@ -55,6 +55,7 @@ class Reader(nn.Module, ABC):
     """
 
     layout: ClassVar[Literal["columns", "slots"]]
+    # 0 for a decoder without a width to choose.
     default_hidden: ClassVar[int]
     # Whether it has columns that an auxiliary column head can read.
     has_columns: ClassVar[bool] = False

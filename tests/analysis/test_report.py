@@ -561,3 +561,95 @@ def test_runs_of_an_older_recipe_do_not_compete():
     ]
     (section,) = tables.sections(results(runs))
     assert set(section.runs["config.recipe"]) == {"2"}
+
+
+# --- runs that start from others
+
+
+def started(settings, seed, before, **metrics):
+    """A run with a hash of its own that starts from the run `before`."""
+    digest = metrics.pop("digest", "d1")
+    row, predictions = run(settings, seed, RIGHT, digest=digest, **metrics)
+    own = "-".join([*settings.values(), str(seed), digest, before or ""])
+    row |= {"run_id": own, "tags.run_hash": own, "config.start": before or ""}
+    return row, [prediction | {"run_id": own} for prediction in predictions]
+
+
+def pretrained_pairs(seeds=(0, 1), **ce_before):
+    """Two losses, each from a run on other data, whose hash is another for every seed."""
+    runs = []
+    for seed, settings in product(seeds, (CTC, CE)):
+        pre = settings | (ce_before if settings is CE else {})
+        first = started(pre, seed, None, digest="digits", val__exact_match=1)
+        first[0]["tags.dataset"] = "digits"
+        second = started(settings, seed, first[0]["run_id"], val__exact_match=0.5)
+        runs += [first, second]
+    return runs
+
+
+def test_seeds_of_one_arm_that_start_from_runs_of_their_own_are_one_arm():
+    sections = tables.sections(results(pretrained_pairs()))
+    # Digits were there first, but nothing is judged by them.
+    assert [section.dataset for section in sections] == ["cells", "digits"]
+    for section in sections:
+        assert tables.arms(section)["seeds"].tolist() == [2, 2]
+        assert len(section.runs) == 4
+
+
+def test_runs_pretrained_each_with_its_own_loss_are_compared_and_never_with_the_first_stage():
+    found = results(pretrained_pairs())
+    for section in tables.sections(found):
+        (pair,) = tables.comparisons(section, found.predictions)
+        assert {pair.first, pair.second} == set(section.runs["label"])
+        assert pair.seeds == 2
+        assert set(section.runs["tags.data_digest"]) == {section.digest}
+
+
+def test_what_was_before_tells_arms_apart_and_names_them():
+    pretrained = pretrained_pairs(seeds=(0,))
+    plain = started(CE, 0, None, val__exact_match=0.4)
+    (section, _) = tables.sections(results([*pretrained, plain]))
+    assert set(section.runs["label"]) == {
+        f"{CTC_LABEL}",
+        f"{CE_LABEL}",
+        f"{CE_LABEL} start=digits slots",
+    }
+    # CTC that was pretrained is no twin of cross-entropy that was not.
+    (pair,) = tables.comparisons(section, results([*pretrained, plain]).predictions)
+    assert {pair.first, pair.second} == {CTC_LABEL, f"{CE_LABEL} start=digits slots"}
+
+
+def test_pretraining_on_other_terms_than_the_other_loss_is_no_comparison():
+    found = results(pretrained_pairs(seeds=(0,), epochs="99"))
+    section = tables.sections(found)[0]
+    assert tables.comparisons(section, found.predictions) == []
+
+
+def test_two_arms_whose_pretraining_differs_in_more_than_its_name_have_two_names():
+    short = pretrained_pairs(seeds=(0,))
+    longer = pretrained_pairs(seeds=(0,), epochs="99")[2:]
+    section = tables.sections(results([*short, *longer]))[0]
+    names = section.runs.loc[section.runs["config.loss"] == "ce_stop", "label"]
+    assert len(set(names)) == 2
+    assert all(name.startswith(CE_LABEL) for name in names)
+
+
+def test_a_chain_is_told_from_its_first_run_on_and_a_deleted_one_by_its_hash():
+    first = started(CTC, 0, None, digest="digits")
+    second = started(CE, 0, first[0]["run_id"], digest="digits")
+    last = started(CE, 0, second[0]["run_id"])
+    plain = started(CE, 0, None)
+    for row, _ in (first, second):
+        row["tags.dataset"] = "digits"
+    lost = started(CE | {"decoder": "lost"}, 0, "0123456789abcdef")
+    runs = results([first, second, last, plain, lost]).runs
+    columns = ["config.loss", "config.decoder"]
+    found = tables.pretraining(runs, columns, columns[1:])
+    assert found["label"].tolist() == [
+        "",
+        "digits columns",
+        "digits columns > digits slots",
+        "",
+        "0123456789abcdef",
+    ]
+    assert found["arm"].nunique() == 4

@@ -10,8 +10,9 @@ from annotated_types import Le, Lt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.config import Frozen, RunConfig, run_config
+from experiments.config import RunConfig, run_config
 from experiments.data.augment import AUGMENTATIONS, draw
+from experiments.frozen import Frozen
 
 WITH_STRENGTHS = [name for name in AUGMENTATIONS if name != "none"]
 STRENGTHS = [

@@ -309,6 +309,7 @@ OTHER = {
     "decoder": "latent_lstm",
     "backbone": "resnet18",
     "pretrained": "imagenet",
+    "start": "0123456789abcdef",
     "width_stride": 4,
     "hidden": 77,
     "layers": 2,

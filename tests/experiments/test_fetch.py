@@ -399,7 +399,9 @@ def test_a_failed_second_download_keeps_the_first(published, cells, out):
 def command_line(published, out):
     """`python -m experiments data` in a process of its own, with this source."""
     code = (
-        "import sys\n"
+        "import signal, sys\n"
+        # A shell that starts the tests in the background has the interrupt ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from experiments.data.archive import Limits\n"
         "from experiments.data.fetch import *\n"
         "import experiments.data.fetch as module\n"
@@ -418,16 +420,16 @@ def command_line(published, out):
 def test_a_stopped_download_goes_on_where_it_was(published, cells, out, number):
     web = published.web
     most = len(web.files["1"]) // 2
-    web.script = [lambda handler: handler.serve(most, lambda: web.released.wait(30))]
+    web.script = [lambda handler: handler.serve(most, lambda: web.released.wait(120))]
     part = out / "data/downloads" / f"{IMAGES}.fetched.part"
     with command_line(published, out) as stopped:
         # All but what the client still holds back of a piece.
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not (part.exists() and part.stat().st_size >= most - 40_000):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         stopped.send_signal(number)
-        _, err = stopped.communicate(timeout=30)
+        _, err = stopped.communicate(timeout=120)
     web.released.set()
     if number != signal.SIGKILL:
         assert stopped.returncode == 130
@@ -437,7 +439,7 @@ def test_a_stopped_download_goes_on_where_it_was(published, cells, out, number):
     assert 0 < have <= most
 
     with command_line(published, out) as again:
-        said, err = again.communicate(timeout=30)
+        said, err = again.communicate(timeout=120)
     assert (again.returncode, err) == (0, "")
     assert web.ranges_asked() == [None, f"bytes={have}-", None]
     assert contents(out / "data/cells") == contents(cells)
