@@ -26,8 +26,8 @@ _OF_THE_LOSS = ("config.loss", "config.decoder", "config.hidden")
 class Section:
     """The runs of one data set and split, which can be compared with each other.
 
-    runs: with the columns `arm` (everything but seed and fold), `twin` (the same but for the loss)
-        and `label`, the arm's name for people.
+    runs: with the columns `arm` (everything but seed and fold), `twin` (the same but for the loss),
+        `plain` (the same but for the averaging of weights) and `label`, the arm's name for people.
     """
 
     dataset: str
@@ -86,6 +86,7 @@ def sections(results: Results) -> list[Section]:
         named = runs.assign(
             arm=join(arm),
             twin=join(twin[[*apart, "config.start"]]),
+            plain=join(arm.drop(columns="config.ema", errors="ignore")),
             label=_labels(label, [*config, "config.start"]),
         )
         # What two arms started from can differ in more than its name tells.
@@ -194,12 +195,6 @@ def right(
         raise ValueError("runs of one data set and split were judged on different images")
     groups = test.drop_duplicates("filename").set_index("filename").loc[table.index, "group"]
     return table.to_numpy(dtype=bool).T, groups.to_numpy(dtype=int)
-
-
-def twins(runs: pd.DataFrame, but_for: list[str]) -> pd.Series:
-    """A key for each run, the same for those that differ in these settings and the seed alone."""
-    apart = (*_OF_A_RUN, *but_for)
-    return join(runs[[c for c in runs.columns if c.startswith("config.") and c not in apart]])
 
 
 def _labels(runs: pd.DataFrame, config: list[str]) -> pd.Series:
