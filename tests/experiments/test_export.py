@@ -37,9 +37,11 @@ def assert_alike(trained, file, images):
         found = session.run(None, {"images": batch.numpy()})
         assert [o.name for o in session.get_outputs()] == ["steps", "lengths"][: len(found)]
         scores = Scores(*map(torch.from_numpy, found))
-        torch.testing.assert_close(scores.steps, expected.steps, rtol=1e-4, atol=1e-5)
-        if scores.lengths is not None:
-            torch.testing.assert_close(scores.lengths, expected.lengths, rtol=1e-4, atol=1e-5)
+        for ours, theirs in zip(scores, expected, strict=True):
+            if ours is not None:
+                # A small score is the difference of large terms: rounding goes with the largest.
+                most = max(1.0, theirs.abs().max().item())
+                torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * most)
         texts = [reading.text for reading in trained.objective.decode(scores)]
         assert texts == [reading.text for reading in trained.objective.decode(expected)]
 
