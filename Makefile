@@ -5,15 +5,19 @@ OUT    ?= outputs
 JOBS   ?=
 SEEDS  ?=
 PORT   ?= 5000
+IMAGES ?=
+RUN    ?= champion
+OUTPUT ?=
+ACCURACY ?=
 PYTHON ?= python3
 
 VENV := .venv
-RUN  := $(VENV)/bin/python -m
+MODULE := $(VENV)/bin/python -m
 # Any file that exists is not remade: no half-made environment has this one.
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ablation audit suspects report ui test test-slow lint format
+.PHONY: help setup data ablation audit suspects predict serve report ui test test-slow lint format
 
 help:  ## This list
 	@echo "make ablation                               a first comparison on embedded data, minutes"
@@ -23,7 +27,9 @@ help:  ## This list
 	@echo
 	@echo "Variables: DATA a folder, empty for the embedded strings; PRESET ($(PRESET)) a name in"
 	@echo "experiments/configs or a .toml file; OUT ($(OUT)) all state; JOBS runs side by side;"
-	@echo "SEEDS a count (3) or a list (4,7); PORT ($(PORT)) of the UI; PYTHON ($(PYTHON))."
+	@echo "SEEDS a count (3) or a list (4,7); PORT ($(PORT)) of the UI or server; PYTHON ($(PYTHON));"
+	@echo "IMAGES a folder, an image or a quoted pattern; RUN ($(RUN)) an MLflow id; OUTPUT a new"
+	@echo "CSV; ACCURACY (0.98): mark readings too unsure to be right that often."
 
 setup: $(READY)  ## Make .venv and install what pyproject.toml names
 
@@ -34,36 +40,48 @@ $(READY): pyproject.toml constraints.txt
 	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+data: $(READY)  ## Fetch the published data set into OUT/data/cells, checked
+	@$(MODULE) experiments data --out '$(OUT)'
+
 ablation: $(READY)  ## Train every arm of PRESET on DATA, then compare; finished runs are skipped
-	@$(RUN) experiments ablation --preset '$(PRESET)' --out '$(OUT)' \
+	@$(MODULE) experiments ablation --preset '$(PRESET)' --out '$(OUT)' \
 	  $(if $(DATA),--data '$(DATA)') $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
 
-audit: $(READY)  ## What is wrong with DATA: leaks, conflicts, labels, images
-	@$(RUN) experiments audit --out '$(OUT)' $(if $(DATA),--data '$(DATA)')
+audit: $(READY)  ## What is wrong with DATA, for the charset and size of PRESET
+	@$(MODULE) experiments audit --out '$(OUT)' --config '$(PRESET)' $(if $(DATA),--data '$(DATA)')
 
 suspects: $(READY)  ## The labels that all arms doubt, from the runs of PRESET=suspects
-	@$(RUN) experiments suspects --out '$(OUT)' $(if $(DATA),--data '$(DATA)')
+	@$(MODULE) experiments suspects --out '$(OUT)' $(if $(DATA),--data '$(DATA)')
+
+predict: $(READY)  ## Read IMAGES with RUN; a table, and a CSV where OUTPUT is given
+	@test -n '$(IMAGES)' \
+	  || { echo "error: no IMAGES: give a folder, an image or 'in/**/*.png'" >&2; exit 2; }
+	@$(MODULE) experiments predict --run '$(RUN)' --out '$(OUT)' \
+	  $(if $(OUTPUT),--output '$(OUTPUT)') $(if $(ACCURACY),--accuracy '$(ACCURACY)') -- '$(IMAGES)'
+
+serve: $(READY)  ## The champion behind MLflow's own server, on 127.0.0.1
+	@$(MODULE) experiments serve --port '$(PORT)' --out '$(OUT)'
 
 report: $(READY)  ## Rebuild OUT/report from what MLflow holds
-	@$(RUN) experiments report --out '$(OUT)'
+	@$(MODULE) experiments report --out '$(OUT)'
 
 ui: $(READY)  ## MLflow's own pages of OUT on 127.0.0.1
 	@test -f '$(OUT)/mlflow.db' \
 	  || { echo "error: $(OUT): no runs here; make some with: make ablation" >&2; exit 2; }
-	@MLFLOW_DISABLE_TELEMETRY=true $(RUN) mlflow ui --host 127.0.0.1 --port '$(PORT)' \
+	@MLFLOW_DISABLE_TELEMETRY=true $(MODULE) mlflow ui --host 127.0.0.1 --port '$(PORT)' \
 	  --backend-store-uri "sqlite:///$$(realpath '$(OUT)')/mlflow.db"
 
 test: $(READY)  ## The fast tests, under five minutes
-	@$(RUN) pytest -m 'not slow'
+	@$(MODULE) pytest -m 'not slow'
 
 test-slow: $(READY)  ## The tests that train for minutes
-	@$(RUN) pytest -m slow
+	@$(MODULE) pytest -m slow
 
 lint: $(READY)  ## Formatting, lint and types
-	@$(RUN) ruff format --check .
-	@$(RUN) ruff check .
-	@$(RUN) mypy
+	@$(MODULE) ruff format --check .
+	@$(MODULE) ruff check .
+	@$(MODULE) mypy
 
 format: $(READY)  ## Put formatting and imports right
-	@$(RUN) ruff format .
-	@$(RUN) ruff check --fix .
+	@$(MODULE) ruff format .
+	@$(MODULE) ruff check --fix .

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +14,7 @@ os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
 import mlflow
 
+_UNFINISHED = ["run_id", "tags.mlflow.runName", "status"]
 _ABOUT = ["split", "filename", "group", "clean", "part", "changed"]
 
 
@@ -32,13 +33,17 @@ class Results:
         image among those learnt from or selected on), part (the list it stands in), changed (its
         label was, on purpose).
     readers: a row a data set, reader and image: data_digest, reader, filename, reading.
-    unfinished: a row a run that does not count, with its status.
+    unfinished: a row a run or ensemble that does not count, with its status.
+    ensembles: a row an evaluation of several runs, or of several views, together, indexed by its
+        id, with `tags.*`, `metrics.*`, and `members`: for each its run_id, parameters, reading_ms.
+        What it read stands in `predictions`.
     """
 
     runs: pd.DataFrame
     predictions: pd.DataFrame
     readers: pd.DataFrame
     unfinished: pd.DataFrame
+    ensembles: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def load(out: Path) -> Results:
@@ -46,30 +51,45 @@ def load(out: Path) -> Results:
     if not (out / "mlflow.db").is_file():
         raise NoRunsError(f"{out}: no runs here")
     mlflow.set_tracking_uri(f"sqlite:///{out.resolve() / 'mlflow.db'}")
-    found = mlflow.search_runs(
-        search_all_experiments=True, filter_string="tags.kind = 'run'", max_results=50_000
-    )
-    if not isinstance(found, pd.DataFrame) or found.empty:
+    runs, unfinished = _search(out, "run")
+    if runs.empty and unfinished.empty:
         raise NoRunsError(f"{out}: no runs here")
-    # Not the path that MLflow recorded: a store that was copied here can be read as well.
-    found["folder"] = found["run_id"].map(lambda run_id: out / "artifacts" / run_id / "artifacts")
-    complete = found["folder"].map(lambda folder: (folder / "predictions.csv").is_file())
-    counts = (found["status"] == "FINISHED") & complete
-    runs, unfinished = found[counts].set_index("run_id"), found[~counts]
     if runs.empty:
         raise NoRunsError(f"{out}: {len(unfinished)} runs, none of them finished")
+    ensembles, unfinished_ensembles = _search(out, "ensemble")
+    members = [json.loads((f / "members.json").read_text()) for f in ensembles["folder"]]
     configs = [_flatten(json.loads((f / "config.json").read_text())) for f in runs["folder"]]
     settings = pd.DataFrame(configs, index=runs.index).add_prefix("config.")
     runs = pd.concat([runs, settings], axis=1).sort_values("start_time")
     return Results(
         runs=runs,
         predictions=pd.concat(
-            [_predictions(str(run_id), folder) for run_id, folder in runs["folder"].items()],
+            [
+                _predictions(str(run_id), folder)
+                for made in (runs, ensembles)
+                for run_id, folder in made["folder"].items()
+            ],
             ignore_index=True,
         ),
         readers=_readers(runs),
-        unfinished=unfinished[["run_id", "tags.mlflow.runName", "status"]],
+        unfinished=pd.concat([unfinished, unfinished_ensembles])[_UNFINISHED],
+        ensembles=ensembles.assign(members=[made["members"] for made in members]),
     )
+
+
+def _search(out: Path, kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Those of a kind that count, by their ids, and those that do not."""
+    found = mlflow.search_runs(
+        search_all_experiments=True, filter_string=f"tags.kind = '{kind}'", max_results=50_000
+    )
+    if not isinstance(found, pd.DataFrame) or found.empty:
+        nothing = pd.DataFrame(columns=[*_UNFINISHED, "folder"])
+        return nothing.set_index("run_id"), nothing
+    # Not the path that MLflow recorded: a store that was copied here can be read as well.
+    found["folder"] = found["run_id"].map(lambda run_id: out / "artifacts" / run_id / "artifacts")
+    complete = found["folder"].map(lambda folder: (folder / "predictions.csv").is_file())
+    counts = (found["status"] == "FINISHED") & complete
+    return found[counts].set_index("run_id"), found[~counts]
 
 
 def _predictions(run_id: str, folder: Path) -> pd.DataFrame:

@@ -19,8 +19,8 @@ def pretraining(runs: pd.DataFrame, arm: list[str], twin: list[str]) -> pd.DataF
     start = dict(runs.get(_START, empty).fillna(""))
     by_hash = dict(zip(runs.get("tags.run_hash", empty), runs.index, strict=True))
     own = {
-        "arm": _join(runs[["tags.data_digest", *arm]]),
-        "twin": _join(runs[["tags.data_digest", *twin]]),
+        "arm": join(runs[["tags.data_digest", *arm]]),
+        "twin": join(runs[["tags.data_digest", *twin]]),
         "label": runs["tags.dataset"] + " " + runs["config.decoder"],
     }
 
@@ -38,5 +38,6 @@ def pretraining(runs: pd.DataFrame, arm: list[str], twin: list[str]) -> pd.DataF
     )
 
 
-def _join(columns: pd.DataFrame) -> pd.Series:
+def join(columns: pd.DataFrame) -> pd.Series:
+    """A key for each row, the same for rows that are the same in all of these columns."""
     return columns.fillna("").astype(str).agg("\x1f".join, axis=1)

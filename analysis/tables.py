@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.load import Results
-from analysis.pretraining import pretraining
+from analysis.pretraining import join, pretraining
 from analysis.stats import Interval, paired_difference
 
 # What names an arm at sight; other settings are added where arms differ in them.
@@ -82,8 +82,8 @@ def sections(results: Results) -> list[Section]:
         dataset = runs["tags.dataset"].iloc[-1]
         start = before.loc[runs.index]
         named = runs.assign(
-            arm=_join(runs[config].assign(start=start["arm"])),
-            twin=_join(runs[apart].assign(start=start["twin"])),
+            arm=join(runs[config].assign(start=start["arm"])),
+            twin=join(runs[apart].assign(start=start["twin"])),
             label=_labels(runs, config) + start["label"].map(lambda s: s and f" start={s}"),
         )
         # What two arms started from can differ in more than its name tells.
@@ -162,10 +162,10 @@ def compare(
     if not seeds or not folds:
         return None
     readers = [{made_by[seed, fold] for fold in folds} for made_by in (a, b) for seed in seeds]
-    right, groups = _right(predictions, readers)
+    right_of, groups = right(predictions, readers)
     if not len(groups):
         return None
-    right_a, right_b = right[: len(seeds)], right[len(seeds) :]
+    right_a, right_b = right_of[: len(seeds)], right_of[len(seeds) :]
     # The generator is fixed: the report of the same runs says the same.
     interval = paired_difference(right_a, right_b, groups, np.random.default_rng(0))
     names = section.runs.drop_duplicates("arm").set_index("arm")["label"]
@@ -173,7 +173,7 @@ def compare(
     return Comparison((first, second), *labels, len(seeds), len(groups), interval)
 
 
-def _right(
+def right(
     predictions: pd.DataFrame, readers: list[set[str]]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int_]]:
     """(readers, images) right or wrong on the leak-free test images, and their groups.
@@ -194,8 +194,10 @@ def _right(
     return table.to_numpy(dtype=bool).T, groups.to_numpy(dtype=int)
 
 
-def _join(columns: pd.DataFrame) -> pd.Series:
-    return columns.fillna("").astype(str).agg("\x1f".join, axis=1)
+def twins(runs: pd.DataFrame, but_for: list[str]) -> pd.Series:
+    """A key for each run, the same for those that differ in these settings and the seed alone."""
+    apart = (*_OF_A_RUN, *but_for)
+    return join(runs[[c for c in runs.columns if c.startswith("config.") and c not in apart]])
 
 
 def _labels(runs: pd.DataFrame, config: list[str]) -> pd.Series:

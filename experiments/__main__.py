@@ -9,7 +9,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from experiments import finished
 from experiments.errors import UserError
+from experiments.options import OUT, Data, Out
 
 # The commands import what they need when they run: --help and a wrong option answer at once.
 
@@ -21,16 +23,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Data = Annotated[
-    Path | None,
-    typer.Option(help="A folder in the published layout; without it, the embedded strings."),
-]
-Out = Annotated[Path, typer.Option(help="Where all state is kept: MLflow, logs, the report.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="key=value over the config, such as image.width=80."),
 ]
-_OUT = Path("outputs")
 
 
 @app.command()
@@ -39,7 +35,7 @@ def ablation(
         str, typer.Option(help="A preset by name (quick, ablation, ...) or a .toml file.")
     ] = "quick",
     data: Data = None,
-    out: Out = _OUT,
+    out: Out = OUT,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Runs side by side; by default one a CPU core.")
     ] = None,
@@ -76,7 +72,7 @@ def train(
         typer.Option(help="A preset's shared settings (name or .toml), or a run's config.json."),
     ],
     data: Data = None,
-    out: Out = _OUT,
+    out: Out = OUT,
     set_: Settings = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; by default torch's own choice.")
@@ -100,23 +96,19 @@ def train(
 
 
 @app.command()
-def predict(
-    paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
-    run: Annotated[str, typer.Option(help="The MLflow id of a finished run.")],
-    output: Annotated[Path, typer.Option(help="The CSV to write: filename;value;confidence.")],
-    out: Out = _OUT,
+def ensemble(
+    run: Annotated[list[str], typer.Option(help="The MLflow id of a finished run; several times.")],
+    tta: Annotated[
+        int, typer.Option(min=1, help="Views of each image: itself, and slightly moved ones.")
+    ] = 1,
+    data: Data = None,
+    out: Out = OUT,
 ) -> None:
-    """Read your own images with a finished run."""
-    from experiments.predict import predict as read
-    from experiments.predict import write
+    """Evaluate finished runs that read together (or one, with --tta). Prints its MLflow id."""
+    from experiments.ensemble import ensemble as evaluate
+    from experiments.run import data_folder
 
-    if output.exists():
-        raise UserError(f"{output}: exists already; name another file")
-    if not output.parent.is_dir():
-        raise UserError(f"{output.parent}: no such folder; make it, or name another file")
-    readings = read(run, paths, out)
-    write(readings, output)
-    print(f"{len(readings)} readings in {output}")
+    print(evaluate(run, tta, data_folder(data, out), out))
 
 
 @app.command()
@@ -131,7 +123,7 @@ def audit(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 when something leaks or conflicts.")
     ] = False,
-    out: Out = _OUT,
+    out: Out = OUT,
 ) -> None:
     """What is wrong with a data set: leaks, conflicts, labels, images; a page and JSON."""
     from experiments.config import run_config
@@ -156,7 +148,7 @@ def audit(
 
 
 @app.command()
-def suspects(data: Data = None, out: Out = _OUT) -> None:
+def suspects(data: Data = None, out: Out = OUT) -> None:
     """List the labels that all arms doubt, from finished runs of the preset `suspects`."""
     from experiments.run import data_folder
     from experiments.suspects import write_suspects
@@ -171,7 +163,7 @@ def mnist(
         str,
         typer.Option(help="packaged, torchvision, or a folder with the four MNIST idx files."),
     ] = "packaged",
-    out: Out = _OUT,
+    out: Out = OUT,
 ) -> None:
     """Write MNIST digits as cells, below OUT/data; prints the folder, to be given as DATA."""
     from experiments.data.mnist import ensure_mnist
@@ -180,7 +172,16 @@ def mnist(
 
 
 @app.command()
-def report(out: Out = _OUT) -> None:
+def data(out: Out = OUT) -> None:
+    """Fetch the published data set into OUT/data/cells; where it is there, check it."""
+    from experiments.data.fetch import PUBLISHED, fetch
+
+    folder = fetch(PUBLISHED, out)
+    print(f"next: make ablation DATA={folder} PRESET=ablation")
+
+
+@app.command()
+def report(out: Out = OUT) -> None:
     """Write the comparison from what MLflow holds: report.md and runs.csv."""
     _report(out)
 
@@ -191,7 +192,7 @@ def augmentations(
         str, typer.Option(help="Whose strengths and image size: a preset or a run's config.json.")
     ] = "ablation",
     data: Data = None,
-    out: Out = _OUT,
+    out: Out = OUT,
     set_: Settings = None,
 ) -> None:
     """Show what each augmentation does to cells of DATA: OUT/figures/augmentation.png."""
@@ -204,6 +205,10 @@ def augmentations(
     file = out / "figures" / "augmentation.png"
     write_augmentations(settings, data_folder(data, out), file)
     print(file)
+
+
+# Their help stands behind that of the commands here.
+app.add_typer(finished.app)
 
 
 def _report(out: Path) -> list[Path]:

@@ -69,7 +69,7 @@ class Strong(Affine):
     elastic: displacement of the points of a coarse mesh, either way, as a fraction of the height.
     contrast: change of the distance from the mean, either way, as a fraction.
     noise: standard deviation, as a fraction of the image's own.
-    erasing: area of a rectangle, from half of this to this, as a fraction of the image.
+    erasing: area of a rectangle in every second image, from half of this to this, as a fraction.
     """
 
     elastic: float = Field(0.05, ge=0, le=0.2)
@@ -104,12 +104,15 @@ class RunConfig(Frozen):
     test_fraction: how much of a folder without lists is the test part.
     folds, fold: of the split kfold, how many there are, and which one (from 0) is the test part.
     label_noise: the share of labels that are changed on purpose, to see what finds them.
+    loss_options: of the loss, which tells their meaning (see losses/).
     decoder: one of models.DECODERS; by default the first that fits the loss.
     start: the hash of the finished run whose weights it starts from; none by default.
     hidden: the decoder's width; by default the decoder's own.
     layers: the decoder's LSTMs on top of each other.
     clip_norm: gradients of a larger norm are scaled down to it; 0 leaves all as they are.
     patience: stop after this many epochs without a better one; none by default.
+    ema: decay a batch of an exponential moving average of the weights, such as 0.999 for about the
+        last 1000 batches; it is validated, kept and read in place of the weights. 0 for none.
     """
 
     recipe: Literal[2] = RECIPE
@@ -141,6 +144,7 @@ class RunConfig(Frozen):
     batch_size: int = Field(32, ge=2)
     clip_norm: float = Field(5.0, ge=0, allow_inf_nan=False)
     patience: int | None = Field(None, ge=1)
+    ema: float = Field(0, ge=0, lt=1)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
     @model_validator(mode="before")
@@ -169,6 +173,7 @@ class RunConfig(Frozen):
     def _fits_together(self) -> RunConfig:
         _known("loss", self.loss, losses.OBJECTIVES)
         _known("decoder", self.decoder, models.DECODERS)
+        models.refuse_transformers(self.backbone)
         _known("backbone", self.backbone, models.backbone_names())
         if len(set(self.charset)) != len(self.charset):
             raise ValueError("charset has a character twice")

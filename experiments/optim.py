@@ -1,4 +1,4 @@
-"""Optimisers with their learning-rate schedules, a step a batch: their settings, and the making."""
+"""Optimisers with their learning-rate schedules, and the average of the weights; a step a batch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import nn, optim
 from torch.optim import SGD, AdamW
 from torch.optim.lr_scheduler import ConstantLR, CyclicLR, LRScheduler, OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from experiments.frozen import Frozen
 
@@ -87,3 +88,16 @@ def build_optimizer(
         base_momentum=config.base_momentum,
         max_momentum=config.max_momentum,
     )
+
+
+def moving_average(model: nn.Module, decay: float) -> AveragedModel | None:
+    """The exponential moving average of a model's weights, from those after the first batch on.
+
+    BatchNorm's running statistics are averaged as well: those of the model belong to its latest
+    weights, the average of them to the averaged weights, nearly, and without another pass over the
+    training images.
+    """
+    if not decay:
+        return None
+    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=average, use_buffers=True)

@@ -54,6 +54,11 @@ def human_metrics(images: Images, split: Split, readings: dict[int, Reading]) ->
     return metrics
 
 
+def confidence_text(confidence: float) -> str:
+    """A confidence as tables have it."""
+    return f"{confidence:.6g}"
+
+
 def prediction_rows(
     images: Images, readings: Readings, losses: dict[str, dict[int, float]]
 ) -> list[list[object]]:
@@ -63,7 +68,7 @@ def prediction_rows(
     for part, by_image in readings.items():
         for index, reading in by_image.items():
             row = images.rows[index]
-            confidence = f"{reading.confidence:.6g}"
+            confidence = confidence_text(reading.confidence)
             loss = f"{losses[part][index]:.6g}" if part in losses else ""
             rows.append([part, row.filename, row.label or "", reading.text, confidence, loss])
     return rows

@@ -65,14 +65,8 @@ def run(config: RunConfig, folder: Path, out: Path, parent: str | None = None) -
         start = start_weights(config, images, split, tracker)
         checkpoint_file = out / "runs" / run_hash / "checkpoint.safetensors"
         tags = _tags(config, images) | ({"mlflow.parentRunId": parent} if parent else {})
-        record = tracker.start_run(run_name(config), run_hash, tags)
-        try:
+        with tracker.recording(run_name(config), run_hash, tags) as record:
             _make(config, images, split, start, folder, checkpoint_file, record)
-        except BaseException as error:
-            # Ctrl-C is no failure: the run waits, KILLED, for its next start.
-            record.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
-            raise
-        record.end()
         # A finished run needs no checkpoint; what it learnt is among its artifacts.
         checkpoint_file.unlink(missing_ok=True)
     return record.run_id
@@ -110,8 +104,10 @@ def _make(
 
         fitted = fit(config, images, split, checkpoint_file, log.on_batch, on_epoch, start)
     log_curves(fitted.progress)
-    parameters = models.count_parameters(fitted.model)
-    record.log_params({"parameters": parameters, "tensors_taken": fitted.taken})
+    size = config.image
+    cost = models.measure(fitted.model, (size.channels, size.height, size.width))
+    record.log_metrics({f"cost.{name}": float(value) for name, value in cost._asdict().items()})
+    record.log_params({"tensors_taken": fitted.taken})
     _log_results(config, fitted, images, split, record)
 
 
@@ -177,6 +173,13 @@ def _tags(config: RunConfig, images: Images) -> dict[str, str]:
         "dataset": images.name,
         "data_digest": images.digest,
         "split": config.split,
+        **made_by(),
+    }
+
+
+def made_by() -> dict[str, str]:
+    """Tags: the machine, torch and the command line."""
+    return {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
         "command": shlex.join(["python", "-m", "experiments", *sys.argv[1:]]),

@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,12 @@ class Tracker:
                 return str(run.info.run_id)
         return None
 
+    def finished_runs(self) -> list[Run]:
+        """All runs that count, in the order of their start."""
+        found = self._search("tags.kind = 'run' and status = 'FINISHED'")
+        counting = [run for run in found if self.artifacts(run.info.run_id) is not None]
+        return sorted(counting, key=lambda run: int(run.info.start_time))
+
     def start_run(self, name: str, run_hash: str, tags: dict[str, str]) -> RunRecord:
         """Begin a run, or go on with the one of this hash that did not finish."""
         begun = self._search(f"tags.run_hash = '{run_hash}' and status != 'FINISHED'")
@@ -78,6 +86,18 @@ class Tracker:
             log_system_metrics=True,
         )
         return RunRecord(self._client, run)
+
+    @contextmanager
+    def recording(self, name: str, run_hash: str, tags: dict[str, str]) -> Iterator[RunRecord]:
+        """As start_run; the run is ended with the block, by what becomes of it."""
+        record = self.start_run(name, run_hash, tags)
+        try:
+            yield record
+        except BaseException as error:
+            # Ctrl-C is no failure: the run waits, KILLED, for its next start.
+            record.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            raise
+        record.end()
 
     def start_parent(self, name: str, key: str) -> RunRecord:
         """Begin an ablation's parent run, or go on with the one that has this key."""
@@ -114,7 +134,7 @@ class Tracker:
             )
 
     def _search(self, condition: str) -> list[Run]:
-        return list(self._client.search_runs([self.experiment_id], condition))
+        return list(self._client.search_runs([self.experiment_id], condition, max_results=50_000))
 
 
 class RunRecord:

@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import cast
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel
 
 import models
 from analysis.metrics import exact_match
@@ -22,7 +24,7 @@ from experiments.data.augment import AUGMENTATIONS, draw
 from experiments.data.images import Images
 from experiments.data.splits import Split
 from experiments.errors import UserError
-from experiments.optim import build_optimizer
+from experiments.optim import build_optimizer, moving_average
 from experiments.reading import BATCH, score, to_input
 from experiments.seeding import derive, generator
 from experiments.start import take_weights
@@ -132,7 +134,7 @@ def fit(
     batches = _batches(config, len(split.train))
     optimizer, schedule = build_optimizer(model, config.optimizer, batches * config.epochs)
     wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
-    state = _State(model, optimizer, schedule)
+    state = _State(model, optimizer, schedule, moving_average(model, config.ema))
     state.restore(checkpoint_file)
     progress = state.progress
 
@@ -159,6 +161,8 @@ def fit(
             fabric.clip_gradients(wrapped, wrapped_optimizer, max_norm=norm)
             wrapped_optimizer.step()
             schedule.step()
+            if state.average is not None:
+                state.average.update_parameters(model)
             for name, value in parts.items():
                 key = "train.loss" if name == "total" else f"train.loss.{name}"
                 sums[key] = sums.get(key, 0.0) + value.item() / batches
@@ -170,7 +174,7 @@ def fit(
             break
         started = time.monotonic()
         trained = train_epoch(epoch)
-        validated = _validate(model, objective, *_part(images, split.val))
+        validated = _validate(state.judged, objective, *_part(images, split.val))
         rate = {"learning_rate": optimizer.param_groups[0]["lr"]}
         state.add(trained | validated | rate, time.monotonic() - started)
         on_epoch(epoch, progress)
@@ -186,20 +190,27 @@ class _State:
     model: Reader
     optimizer: Optimizer
     schedule: LRScheduler
+    average: AveragedModel | None
     progress: Progress = field(default_factory=Progress)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> Reader:
+        """The model that is validated and kept: the average where there is one."""
+        return self.model if self.average is None else cast(Reader, self.average.module)
 
     def add(self, metrics: dict[str, float], seconds: float) -> None:
         """Take note of an epoch, and of its weights if none was better on validation."""
         progress = self.progress
         if metrics["val.exact_match"] > progress.best_exact_match:
             progress.best = len(progress.history)
-            self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
+            self.best_weights = {k: v.clone() for k, v in self.judged.state_dict().items()}
         progress.history.append(metrics)
         progress.seconds += seconds
 
     def save(self, file: Path) -> None:
         tensors, groups = checkpoint.optimizer_tensors(self.optimizer)
+        average = {} if self.average is None else self.average.state_dict()
         # A function in a schedule's state is made anew with the schedule.
         schedule = {
             key: value
@@ -209,6 +220,7 @@ class _State:
         checkpoint.save(
             file,
             {f"model.{k}": v for k, v in self.model.state_dict().items()}
+            | {f"average.{k}": v for k, v in average.items()}
             | {f"best.{k}": v for k, v in self.best_weights.items()}
             | {f"optimizer.{k}": v for k, v in tensors.items()},
             {"groups": groups, "schedule": schedule, "progress": asdict(self.progress)},
@@ -220,6 +232,8 @@ class _State:
             return
         tensors, state = saved
         self.model.load_state_dict(checkpoint.under("model.", tensors))
+        if self.average is not None:
+            self.average.load_state_dict(checkpoint.under("average.", tensors))
         self.best_weights = checkpoint.under("best.", tensors)
         checkpoint.restore_optimizer(
             self.optimizer, checkpoint.under("optimizer.", tensors), state["groups"]

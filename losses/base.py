@@ -101,6 +101,15 @@ class Objective(ABC):
     def decode(self, scores: Scores) -> list[Reading]:
         """Readings of a batch."""
 
+    @abstractmethod
+    def log_probability(self, scores: Scores, texts: list[str]) -> Tensor:
+        """(N,) float64: the logarithm of the probability that the scores give each text.
+
+        It is that of `decode`, whose confidence in a reading is exp of it. -inf for a text that
+        can never be emitted. What only shapes the training, such as auxiliary terms, smoothing and
+        focus, has no part in it. Every character must be in the charset.
+        """
+
     def classes_of(self, text: str) -> list[int]:
         """The class of each character; ValueError for one outside the charset."""
         return [self.charset.index(character) for character in text]

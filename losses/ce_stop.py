@@ -113,6 +113,20 @@ class CrossEntropyStop(Objective):
             readings.append(Reading(text, float(probabilities[: length + 1].prod())))
         return readings
 
+    def log_probability(self, scores: Scores, texts: list[str]) -> Tensor:
+        """Of the characters, and that the text ends behind them: by the stop or by its length."""
+        if self.read_length and scores.lengths is not None:
+            steps = scores.steps[..., : self.stop].double().log_softmax(dim=-1)
+            ends = F.pad(scores.lengths.double().log_softmax(dim=-1), (1, 0), value=-torch.inf)
+        else:
+            steps = scores.steps.double().log_softmax(dim=-1)
+            ends = F.pad(steps[..., self.stop], (0, 1))  # a text that fills all has no stop
+        log_p = torch.full((len(texts),), -torch.inf, dtype=torch.float64)
+        for i, text in enumerate(texts):
+            if (length := len(text)) <= self.max_length:
+                log_p[i] = steps[i, range(length), self.classes_of(text)].sum() + ends[i, length]
+        return log_p
+
     def _cross_entropy(self, scores: Tensor, classes: Tensor) -> Tensor:
         loss = F.cross_entropy(
             scores, classes, reduction="none", label_smoothing=self.label_smoothing

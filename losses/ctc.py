@@ -96,8 +96,13 @@ class CTC(Objective):
             texts.append("".join(self.charset[c] for c in kept))
         if not texts:
             return []
-        probabilities = torch.exp(-ctc_neg_log_p(scores.steps, self.encode(texts), self.blank))
-        return [Reading(t, min(p, 1.0)) for t, p in zip(texts, probabilities.tolist(), strict=True)]
+        probabilities = self.log_probability(scores, texts).exp()
+        return [Reading(t, p) for t, p in zip(texts, probabilities.tolist(), strict=True)]
+
+    def log_probability(self, scores: Scores, texts: list[str]) -> Tensor:
+        """Over all alignments of a text. A sum that is rounded to above 1 is 1."""
+        neg_log_p = ctc_neg_log_p(scores.steps, self.encode(texts), self.blank)
+        return -neg_log_p.double().clamp(min=0)
 
     def _mean(self, scores: Tensor, targets: Targets) -> Tensor:
         loss = ctc_neg_log_p(scores, targets, self.blank, zero_infinity=self.allow_infeasible)

@@ -9,8 +9,9 @@ from typing import Literal
 
 import torch
 
-from models.backbones import BackboneError, backbone_names, build_trunk
+from models.backbones import BackboneError, backbone_names, build_trunk, refuse_transformers
 from models.columns import ColumnReader
+from models.cost import Cost, count_parameters, measure
 from models.latent_lstm import LatentBiLSTMReader, LatentLSTMReader
 from models.pooled import PooledReader
 from models.reader import Outputs, Reader, Scores
@@ -19,6 +20,7 @@ from models.slots import SlotReader
 __all__ = [
     "DECODERS",
     "BackboneError",
+    "Cost",
     "Outputs",
     "Reader",
     "Scores",
@@ -27,6 +29,8 @@ __all__ = [
     "count_parameters",
     "count_steps",
     "default_decoder",
+    "measure",
+    "refuse_transformers",
 ]
 
 # The first decoder of a layout is its default.
@@ -76,8 +80,3 @@ def count_steps(model: Reader, image_shape: tuple[int, int, int]) -> tuple[int, 
     model.train(was_training)
     columns = 0 if scores.columns is None else scores.columns.shape[1]
     return int(scores.steps.shape[1]), int(columns)
-
-
-def count_parameters(model: Reader) -> int:
-    """How many numbers training can change."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -27,6 +27,7 @@ class LatentLSTMReader(Reader):
 
     layout: ClassVar[Literal["columns", "slots"]] = "slots"
     default_hidden: ClassVar[int] = 512
+    autoregressive: ClassVar[bool] = True
 
     def __init__(self, trunk: Trunk, outputs: Outputs, hidden: int, layers: int) -> None:
         super().__init__(trunk, outputs, hidden, layers)
@@ -40,7 +41,7 @@ class LatentLSTMReader(Reader):
         lengths = None if self.length is None else self.length(latent)
         hidden = latent.expand(self.lstm.num_layers, *latent.shape).contiguous()
         state = (hidden, torch.zeros_like(hidden))
-        first = latent.new_zeros((len(latent), 1, self.outputs.num_classes))
+        first = latent.new_zeros((latent.shape[0], 1, self.outputs.num_classes))
         if teacher is not None:
             given = F.one_hot(teacher[:, :-1], self.outputs.num_classes).to(latent.dtype)
             read, _ = self.lstm(torch.cat([first, given], dim=1), state)

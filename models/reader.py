@@ -59,6 +59,8 @@ class Reader(nn.Module, ABC):
     default_hidden: ClassVar[int]
     # Whether it has columns that an auxiliary column head can read.
     has_columns: ClassVar[bool] = False
+    # Whether each step is given the class of the step before, and so listens to a teacher.
+    autoregressive: ClassVar[bool] = False
 
     def __init__(self, trunk: Trunk, outputs: Outputs, hidden: int, layers: int) -> None:
         super().__init__()

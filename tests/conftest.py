@@ -1,18 +1,25 @@
-"""What all tests share: one thread, and small data sets in the published layout."""
+"""What tests share: one thread, the command line, small data sets in the published layout."""
 
 from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from experiments.__main__ import main
+from experiments.config import run_config
+
 WIDTH, HEIGHT = 60, 34
+
+CLI = Callable[..., tuple[int, str, str]]
 
 
 class MakeCells(Protocol):
@@ -48,6 +55,25 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CLI:
+    """Run a command line in this process; returns the exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["experiments", *map(str, arguments)])
+        capsys.readouterr()  # what was said before is not the command's
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +151,44 @@ def make_cells(tmp_path_factory: pytest.TempPathFactory) -> MakeCells:
         return folder
 
     return make
+
+
+class Store(NamedTuple):
+    """An `out` folder with a barely trained run a decoder, and the data that they saw."""
+
+    out: Path
+    data: Path
+    runs: dict[str, str]
+
+    @property
+    def images(self) -> Path:
+        """The folder of the labelled images."""
+        return self.data / "cell_images/training_set"
+
+    def artifacts(self, decoder: str) -> Path:
+        """Of the run with this decoder."""
+        return self.out / "artifacts" / self.runs[decoder] / "artifacts"
+
+
+@pytest.fixture(scope="session")
+def store(make_cells: MakeCells, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Two finished runs, made once; a test that changes anything puts it back."""
+    from experiments.run import run
+
+    data = make_cells(train=24, dev=6, val=8, human=2)
+    out = tmp_path_factory.mktemp("store")
+    shared = {"epochs": 1, "batch_size": 8, "width_stride": 8, "hidden": 16}
+    size = {"image.height": 32, "image.width": 80}
+    # One of them padded: wherever new images are read, that must not be forgotten.
+    runs = {
+        decoder: run(
+            run_config(shared | {"loss": loss, "decoder": decoder}, size | {"image.pad": pad}),
+            data,
+            out,
+        )
+        for loss, decoder, pad in (("ctc", "columns", 9), ("ce_stop", "latent_lstm", 0))
+    }
+    return Store(out, data, runs)
 
 
 def _label(rng: random.Random) -> str:

@@ -53,7 +53,8 @@ def test_analysis_never_imports_torch():
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
-        ("mlflow", {"experiments/tracking.py", "analysis/load.py"}),
+        ("mlflow", {"experiments/tracking.py", "experiments/registry.py", "analysis/load.py"}),
+        ("requests", {"experiments/data/download.py"}),
         ("optuna", {"experiments/search.py"}),
         ("lightning_fabric", {"experiments/train.py"}),
     ],

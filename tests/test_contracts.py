@@ -148,6 +148,30 @@ def test_every_sample_has_a_reading_of_the_charset_and_its_confidence(arm):
             assert len(reading.text) <= scores.steps.shape[1]
 
 
+@every_arm
+def test_the_confidence_of_a_reading_is_the_probability_of_its_text(arm):
+    objective, model = arm.make()
+    scores = evaluate(model, drawn(LABELS))
+    for factor in (1, 30):
+        noisy = models.Scores(
+            *(s if s is None else factor * (s + 0.2 * torch.randn(s.shape)) for s in scores)
+        )
+        readings = objective.decode(noisy)
+        found = objective.log_probability(noisy, [reading.text for reading in readings])
+        confidences = torch.tensor([r.confidence for r in readings], dtype=torch.float64)
+        torch.testing.assert_close(found.exp(), confidences, rtol=1e-4, atol=1e-30)
+
+
+@every_arm
+def test_only_a_decoder_that_reads_its_own_output_listens_to_a_teacher(arm):
+    objective, model = arm.make()
+    images = drawn(LABELS)
+    unread = objective.encode(["9"] * len(LABELS)).classes
+    with torch.inference_mode():
+        alone, taught = model.eval()(images), model(images, unread)
+    assert same(alone, taught) == (not model.autoregressive)
+
+
 @every_arm_on_two_backbones
 def test_evaluation_is_deterministic_and_reads_each_image_by_itself(arm):
     objective, model = arm.make()

@@ -1,6 +1,5 @@
 """A new loss is one new class: it meets every contract without being named anywhere else."""
 
-import math
 from dataclasses import dataclass
 
 import pytest
@@ -48,11 +47,15 @@ def toy():
             return {"total": self.weight * error, "brier": error}
 
         def decode(self, scores):
-            sure, classes = scores.steps.softmax(dim=-1).max(dim=-1)
-            return [
-                Reading("".join((*self.charset, "")[c] for c in row), math.prod(probabilities))
-                for row, probabilities in zip(classes.tolist(), sure.tolist(), strict=True)
-            ]
+            best = scores.steps.argmax(dim=-1).tolist()
+            texts = ["".join((*self.charset, "")[c] for c in row) for row in best]
+            sure = self.log_probability(scores, texts).exp().tolist()
+            return [Reading(text, p) for text, p in zip(texts, sure, strict=True)]
+
+        def log_probability(self, scores, texts):
+            classes = self.encode(texts).classes
+            log_p = scores.steps.double().log_softmax(dim=-1)
+            return log_p.gather(2, classes[..., None]).sum(dim=(1, 2))
 
     yield "toy"
     del losses.OBJECTIVES["toy"]
@@ -71,6 +74,7 @@ def test_a_new_loss_is_one_new_class(toy, tmp_path):
         contracts.test_loss_is_finite_in_training_and_evaluation(arm)
         contracts.test_gradients_reach_every_parameter(arm)
         contracts.test_every_sample_has_a_reading_of_the_charset_and_its_confidence(arm)
+        contracts.test_the_confidence_of_a_reading_is_the_probability_of_its_text(arm)
         contracts.test_weights_survive_a_file(arm, tmp_path)
         contracts.test_a_label_that_is_too_long_is_refused_and_one_that_fits_is_not(arm)
 

@@ -17,7 +17,7 @@ import models
 from analysis.stats import Interval, share
 from experiments.config import RunConfig
 from experiments.data.cells import LABELLED_PARTS, Row, read_cells
-from experiments.data.lists import Problem, is_file
+from experiments.data.lists import Problem, lacks
 from experiments.data.scan import INK, NEAR, Scan, scan
 from losses.ctc import steps_needed
 
@@ -68,10 +68,10 @@ def audit(
     cells = read_cells(folder, config.charset, problems.append)
     rows = cells.rows
     for row in cells.unlisted:
-        if is_file(row.path):
-            rows += (row,)
+        if lacking := lacks(row.path):
+            problems.append(Problem("absent image", f"{row.path}: has a value but is {lacking}"))
         else:
-            problems.append(Problem("absent image", f"{row.path}: has a value but is no file"))
+            rows += (row,)
     found = scan(rows, on_start(len(rows)))
     problems += [Problem("unreadable image", text) for text in found.unreadable.values()]
     labelled = [row for row in rows if row.label is not None]

@@ -2,7 +2,7 @@
 
 Nothing is drawn from a global stream, and nothing depends on the other images of a batch. Paper is
 taken to be lighter than ink. Batched torch and Pillow's JPEG: torchvision's transforms draw once a
-call, and kornia's for a whole batch from the global stream, with a JPEG that takes twice the time.
+call, kornia's for a whole batch from the global stream, with a slower JPEG for colours alone.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ def _blur(images: Tensor, draws: Tensor, strength: float) -> Tensor:
     planes = F.pad(images.reshape(1, -1, height, width), [radius] * 4, mode="replicate")
     planes = F.conv2d(planes, kernels, groups=count * channels)
     planes = F.conv2d(planes, kernels.mT, groups=count * channels)
-    return planes.reshape(images.shape).clamp(0, 1)
+    return planes.reshape(images.shape)
 
 
 def _jpeg(images: Tensor, draws: Tensor, strength: int) -> Tensor:

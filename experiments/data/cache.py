@@ -1,9 +1,9 @@
 """Decoded images in one memory-mapped file, so that no run decodes them again.
 
-The file is a NumPy array of records, one an image: a digest of the image file, the digest of the
+The file is records and nothing else, one an image: a digest of the image file, the digest of the
 image as decoded, a checksum, and the pixels. Its name is a digest of everything that it was made
-from, so another image or size is another file. A record that does not match its checksum, a file
-that is short or has another shape: the cache is made anew.
+from, so another image or size is another file. Where it is short, or a record is not what belongs
+there, it is made anew. Nothing in it is parsed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy.typing as npt
 import PIL
 
 from experiments.data.decode import Decoded
+from experiments.errors import UserError
 from experiments.lock import lock
 
 # Raise it when the same image file begins to give other pixels.
@@ -40,6 +41,7 @@ def table(
     contents: a digest of each image file, 32 bytes.
     decoded: gives the images in this order, where there is no whole cache yet.
     pad: what they were padded by before they got this shape.
+    Raises UserError where the folder cannot be written.
     """
     record = np.dtype(
         [("content", "u1", 32), ("identity", "u1", 32), ("check", "<u4"), ("pixels", "u1", shape)]
@@ -47,30 +49,39 @@ def table(
     if folder is None:
         return _records(record, contents, decoded())
     about = f"{VERSION} Pillow {PIL.__version__} {shape} {pad}".encode()
-    file = folder / f"{hashlib.sha256(about + b''.join(contents)).hexdigest()[:16]}.npy"
-    # The second of two processes waits, and finds what the first has made.
-    with lock(file.with_suffix(".lock")):
-        if (found := _open(file, record, contents)) is not None:
-            return found
-        making = file.with_suffix(".making")
-        with making.open("wb") as handle:
-            header = {"descr": record.descr, "fortran_order": False, "shape": (len(contents),)}
-            np.lib.format.write_array_header_2_0(handle, header)
-            for content, image in zip(contents, decoded(), strict=True):
-                handle.write(_records(record, [content], [image]).tobytes())
-        making.replace(file)
-        made: Table = np.load(file, mmap_mode="c")
-        return made
+    file = folder / f"{hashlib.sha256(about + b''.join(contents)).hexdigest()[:16]}.records"
+    making = file.with_suffix(".making")
+    try:
+        # The second of two processes waits, and finds what the first has made.
+        with lock(file.with_suffix(".lock")):
+            if (found := _open(file, record, contents)) is not None:
+                return found
+            try:
+                with making.open("wb") as handle:
+                    for content, image in zip(contents, decoded(), strict=True):
+                        handle.write(_records(record, [content], [image]).tobytes())
+                making.replace(file)
+            finally:
+                making.unlink(missing_ok=True)
+            return _map(file, record, len(contents))
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(
+            f"{file}: the images cannot be kept there ({reason}); set OUT (--out) to a folder that "
+            "can be written and has room"
+        ) from error
+
+
+def _map(file: Path, record: np.dtype[Any], count: int) -> Table:
+    # Copy on write: torch wants memory that it could write to; the file stays as it is.
+    return np.memmap(file, dtype=record, mode="c", shape=(count,))
 
 
 def _open(file: Path, record: np.dtype[Any], contents: list[bytes]) -> Table | None:
     """The whole cache; None where there is none, or where a bit of it is not as it was made."""
     try:
-        # Copy on write: torch wants memory that it could write to; the file stays as it is.
-        found: Table = np.load(file, mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError):
-        return None
-    if found.dtype != record or found.shape != (len(contents),):
+        found = _map(file, record, len(contents))
+    except (OSError, ValueError):
         return None
     for content, row in zip(contents, found, strict=True):
         if row["content"].tobytes() != content or row["check"] != _check(row):

@@ -18,13 +18,14 @@ Nothing is ever written here.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.data.lists import (
     OnProblem,
     Problem,
-    is_file,
+    lacks,
     lines,
     name_in,
     read_table,
@@ -84,12 +85,16 @@ def read_cells(folder: Path, charset: str, on_problem: OnProblem = stop) -> Cell
     Raises UserError for a folder or list that cannot be read at all.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; set DATA (--data) to a data set")
+        problem = "is no folder" if folder.exists() else "no such folder"
+        raise UserError(f"{folder}: {problem}; set DATA (--data) to a data set")
     if (folder / _VALUES).exists() or (folder / _LISTS).exists():
         return _read_published(folder, charset, on_problem)
-    tables = sorted(p for p in folder.iterdir() if p.suffix.lower() == ".csv")
+    # Hidden ones are made by a system beside its files, and are no lists.
+    tables = sorted(
+        p for p in folder.iterdir() if p.suffix.lower() == ".csv" and not p.name.startswith(".")
+    )
     if len(tables) != 1:
-        found = "no .csv file" if not tables else f"{len(tables)} .csv files"
+        found = " and ".join(p.name for p in tables[:2]) or "no .csv file"
         raise UserError(
             f"{folder}: {found} and no {_VALUES}; give it one .csv with file name and value, or "
             "the published layout (see the README)"
@@ -103,7 +108,8 @@ def _read_published(folder: Path, charset: str, on_problem: OnProblem) -> Cells:
     listed: dict[str, str] = {}
     for part in ("train", "val", "dev"):
         file = folder / _LISTS / f"{part}.txt"
-        if part == "val" and not file.exists():
+        # A link to nowhere is a list that is lost, not one that there never was.
+        if part == "val" and not os.path.lexists(file):
             continue
         for number, line in lines(file):
             filename = name_in(line, values)
@@ -123,9 +129,9 @@ def _read_published(folder: Path, charset: str, on_problem: OnProblem) -> Cells:
     readings = {
         reader: {name: text for name, (_, text) in read_values(file, on_problem).items()}
         for reader in READERS
-        if (file := folder / _READINGS / f"{reader}.txt").exists()
+        if os.path.lexists(file := folder / _READINGS / f"{reader}.txt")
     }
-    for filename in {name for by_name in readings.values() for name in by_name}:
+    for filename in sorted({name for by_name in readings.values() for name in by_name}):
         row = Row("human", filename, None, folder / _HUMAN)
         if _there(row, f"{folder / _READINGS}", on_problem):
             rows.append(row)
@@ -174,19 +180,10 @@ def _there(row: Row, where: str, on_problem: OnProblem) -> bool:
         message = f"{where}: {row.filename} leads out of {row.folder}; keep images below it"
         on_problem(Problem("outside folder", message))
         return False
-    if is_file(row.path):
-        return True
-    problem = "is no file" if _exists(row.path) else "listed but absent"
-    message = f"{row.path}: {problem}; add the image or remove its rows"
-    on_problem(Problem("absent image", message))
-    return False
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
+    if lacking := lacks(row.path):
+        message = f"{row.path}: listed but {lacking}; add the image or remove its rows"
+        on_problem(Problem("absent image", message))
+    return not lacking
 
 
 def _ordered(rows: list[Row]) -> tuple[Row, ...]:

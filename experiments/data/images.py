@@ -15,7 +15,7 @@ from torch import Tensor
 
 from experiments.data import cache
 from experiments.data.cells import Cells, Row
-from experiments.data.decode import Decoded, decode
+from experiments.data.decode import Decoded, decode, digest, read_file
 from experiments.errors import UserError
 
 _CHUNK = 512
@@ -61,8 +61,9 @@ def load_images(
     """
     contents = list(each(_content, cells.rows))
     decoding = partial(_decode_row, height=height, width=width, channels=channels, pad=pad)
+    shape = (channels, height, width)
     table = cache.table(
-        cache_folder, contents, (channels, height, width), lambda: each(decoding, cells.rows), pad
+        cache_folder, contents, shape, lambda: _decoded(cells, contents, decoding), pad
     )
     first: dict[bytes, int] = {}
     identities = table["identity"]
@@ -83,12 +84,12 @@ def data_digest(cells: Cells) -> str:
 
 
 def _digest(cells: Cells, contents: list[bytes]) -> str:
-    digest = hashlib.sha256()
+    whole = hashlib.sha256()
     for row, content in zip(cells.rows, contents, strict=True):
-        digest.update(f"{row.part}\0{row.filename}\0{row.label}\0".encode() + content)
+        whole.update(f"{row.part}\0{row.filename}\0{row.label}\0".encode() + content)
     for reader, by_name in sorted(cells.readings.items()):
-        digest.update(f"{reader}\0{sorted(by_name.items())}\0".encode())
-    return digest.hexdigest()[:16]
+        whole.update(f"{reader}\0{sorted(by_name.items())!a}\0".encode())
+    return whole.hexdigest()[:16]
 
 
 def each(work: Callable[[Row], _Out], rows: tuple[Row, ...]) -> Iterator[_Out]:
@@ -99,11 +100,17 @@ def each(work: Callable[[Row], _Out], rows: tuple[Row, ...]) -> Iterator[_Out]:
 
 
 def _content(row: Row) -> bytes:
-    try:
-        return hashlib.sha256(row.path.read_bytes()).digest()
-    except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"{row.path}: cannot be read ({reason}); replace or remove it") from error
+    return digest(read_file(row.path))
+
+
+def _decoded(
+    cells: Cells, contents: list[bytes], decoding: Callable[[Row], Decoded]
+) -> Iterator[Decoded]:
+    """The images of these contents: no others may come into the cache under their digests."""
+    for row, content, image in zip(cells.rows, contents, each(decoding, cells.rows), strict=True):
+        if image.content != content:
+            raise UserError(f"{row.path}: was changed while it was read; run it again")
+        yield image
 
 
 def _decode_row(row: Row, height: int, width: int, channels: int, pad: int) -> Decoded:

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+import re
+import reprlib
+import stat
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.errors import UserError
+
+# No system takes a longer name; a row of a million words is looked at no further.
+_LONGEST_NAME = 4096
+_QUOTED = re.compile('"(?:[^"]|"")*"')
+
+# file name -> (row number, value)
+Values = dict[str, tuple[int, str]]
+
+_shortened = reprlib.Repr()
+_shortened.maxstring = 80
 
 
 @dataclass(frozen=True)
@@ -26,100 +39,122 @@ def stop(problem: Problem) -> None:
     raise UserError(f"{problem.message} (make audit lists every such row)")
 
 
-def is_file(path: Path) -> bool:
-    """Also false for a name that no file can have."""
+def lacks(path: Path) -> str:
+    """Why there is no file to read here, as "absent"; empty where there is one.
+
+    A pipe or a device is none: to read one could wait for ever.
+    """
     try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
+        return "" if stat.S_ISREG(path.stat().st_mode) else "no file"
+    except FileNotFoundError:
+        return "absent"
+    except (OSError, ValueError) as error:  # links in a circle, a name that no file can have
+        return f"not to be opened ({getattr(error, 'strerror', None) or error})"
 
 
-def read_table(file: Path, on_problem: OnProblem) -> dict[str, tuple[int, str]]:
-    """Two columns, with or without a header, quoted where need be -> as read_values."""
+def read_table(file: Path, on_problem: OnProblem) -> Values:
+    """Two columns, with or without a header, quoted where need be."""
     rows = lines(file)
-    first = rows[0][1]
-    # The delimiter is whichever of the two comes first.
-    places = [(at, mark) for mark in ",;" if (at := first.find(mark)) >= 0]
-    if not places:
-        raise UserError(f"{file}, row {rows[0][0]}: {first!r} has one column; write filename,value")
-    values: dict[str, tuple[int, str]] = {}
-    for (number, line), fields in zip(rows, _fields(rows, min(places)[1], file), strict=True):
+    number, first = rows[0]
+    # The delimiter is whichever of the two comes first, outside of quotes.
+    delimiter = re.search("[,;]", _QUOTED.sub("", first))
+    if delimiter is None:
+        raise UserError(f"{file}, row {number}: {first!r} has one column; write filename,value")
+    pairs = [(number, line, _pair(line, delimiter[0])) for number, line in rows]
+    if _is_header(pairs[0][2], file.parent):
+        del pairs[0]
+    return _gather(file, pairs, f"filename{delimiter[0]}value", on_problem)
+
+
+def _pair(line: str, delimiter: str) -> tuple[str, str] | None:
+    """A row's two fields; None for another number. A row is a line: a quote must end in it."""
+    try:
+        fields = next(csv.reader([line], delimiter=delimiter, strict=True))
+    except csv.Error:
+        return None
+    return (fields[0].strip(), fields[1].strip()) if len(fields) == 2 else None
+
+
+def _is_header(pair: tuple[str, str] | None, folder: Path) -> bool:
+    """It names no file and has no number: taken for one, an image's row would be lost."""
+    if pair is None:
+        return False
+    name, value = pair
+    named = "." in name or not name or not lacks(folder / name)
+    return not named and not any(character.isdigit() for character in value)
+
+
+def read_values(file: Path, on_problem: OnProblem) -> Values:
+    """filename;value rows behind a header."""
+    (header_row, header), *rows = lines(file)
+    # A list without its header would lose its first image.
+    if header.lower() != "filename;value":
+        raise UserError(
+            f"{file}, row {header_row}: {_shortened.repr(header)} is no header; put filename;value "
+            "first"
+        )
+    parted = [(number, line, line.partition(";")) for number, line in rows]
+    pairs = [
+        (number, line, (name.rstrip(), value.lstrip()) if separator else None)
+        for number, line, (name, separator, value) in parted
+    ]
+    return _gather(file, pairs, "filename;value", on_problem)
+
+
+def _gather(
+    file: Path,
+    pairs: Iterable[tuple[int, str, tuple[str, str] | None]],
+    layout: str,
+    on_problem: OnProblem,
+) -> Values:
+    """pairs: row number, the whole row, and its name and value where it has both."""
+    values: Values = {}
+    for number, line, pair in pairs:
         where = f"{file}, row {number}"
-        filename, label = (field.strip() for field in (*fields, "", "")[:2])
-        # A header names no file: no suffix, and no file of that name.
-        if number == rows[0][0] and "." not in filename and not is_file(file.parent / filename):
-            continue
-        if len(fields) != 2 or not filename:
-            message = f"{where}: {line!r} is not file name and value; correct it"
+        filename, value = pair or ("", "")
+        if not filename:
+            message = f"{where}: {_shortened.repr(line)} is not {layout}; correct it"
             on_problem(Problem("malformed row", message))
         elif filename not in values:
-            values[filename] = (number, label)
-        elif values[filename][1] != label:
-            on_problem(_two_values(where, filename, values[filename][0]))
+            values[filename] = (number, value)
+        elif values[filename][1] != value:
+            first_row = values[filename][0]
+            message = f"{where}: {filename} has a second value, unlike that of row {first_row}"
+            on_problem(Problem("two values", f"{message}; keep one"))
     if not values:
         raise UserError(f"{file}: the list is empty; add at least one image")
     return values
 
 
-def _fields(rows: list[tuple[int, str]], delimiter: str, file: Path) -> Iterator[list[str]]:
-    """The fields of each row. A row is a line: a quote that stays open is no longer row."""
-    for number, line in rows:
-        try:
-            yield next(csv.reader([line], delimiter=delimiter, strict=True))
-        except csv.Error as error:
-            raise UserError(f"{file}, row {number}: {error}; correct the row") from error
-
-
-def read_values(file: Path, on_problem: OnProblem) -> dict[str, tuple[int, str]]:
-    """filename;value rows behind a header -> file name -> (row number, value)."""
-    (header_row, header), *rows = lines(file)
-    # A list without its header would lose its first image.
-    if header.lower() != "filename;value":
-        raise UserError(
-            f"{file}, row {header_row}: {header!r} is no header; put filename;value first"
-        )
-    if not rows:
-        raise UserError(f"{file}: the list is empty; add at least one image")
-    values: dict[str, tuple[int, str]] = {}
-    for number, line in rows:
-        filename, separator, value = line.partition(";")
-        where = f"{file}, row {number}"
-        if not separator or not filename:
-            message = f"{where}: {line!r} is not filename;value; correct it"
-            on_problem(Problem("malformed row", message))
-        elif filename not in values:
-            values[filename] = (number, value)
-        elif values[filename][1] != value:
-            on_problem(_two_values(where, filename, values[filename][0]))
-    return values
-
-
-def _two_values(where: str, filename: str, first_row: int) -> Problem:
-    message = f"{where}: {filename} has a second value, unlike that of row {first_row}; keep one"
-    return Problem("two values", message)
-
-
-def name_in(line: str, values: dict[str, tuple[int, str]]) -> str:
+def name_in(line: str, values: Values) -> str:
     """The file name at the begin of a list's row: the longest that has a value, spaces and all."""
-    name = line
-    while name not in values and " " in name:
-        name = name.rpartition(" ")[0].rstrip()
-    # Where none has a value, the name is what stands before the classes.
-    return name if name in values else line.partition(" ")[0]
+    name = line[:_LONGEST_NAME]
+    while name not in values and len(parts := name.rsplit(maxsplit=1)) == 2:
+        name = parts[0]
+    # Where none has a value, `name` has become what stands before the classes.
+    return name
 
 
 def lines(file: Path) -> list[tuple[int, str]]:
     """The rows that are not blank, stripped, with their numbers as an editor counts them."""
+    if (lacking := lacks(file)) == "absent":
+        raise UserError(f"{file}: no such file; the README shows the layout")
+    if lacking:
+        raise UserError(f"{file}: {lacking}; put the list there")
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"{file}: no such file; the README shows the layout") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: cannot be read as UTF-8 text ({error}); save it so") from error
-    if "\0" in text:
-        raise UserError(f"{file}: holds zero bytes and is no UTF-8 text; save it as UTF-8")
+        content = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror}); make it readable") from error
     # Line ends alone part rows; str.splitlines would also part at rarer characters in a label.
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{file}, row {number}: is no UTF-8 text; save the list as UTF-8") from None
+    if (zero := text.find("\0")) >= 0:
+        number = text.count("\n", 0, zero) + 1
+        raise UserError(f"{file}, row {number}: holds a zero byte; save the list as UTF-8 text")
     rows = [(i, row) for i, line in enumerate(text.split("\n"), 1) if (row := line.strip())]
     if not rows:
         raise UserError(f"{file}: the list is empty; add at least one image")

@@ -20,19 +20,21 @@ def change_labels(images: Images, share: float, charset: str) -> Images:
     if not changed:
         return images
     rows = list(images.rows)
+    # A longer label than any could be more than a model was given room for.
+    longest = max(2, *(len(row.label or "") for row in rows))
     for index in changed:
         row = rows[index]
         rng = random.Random(derive(0, "slip", row.filename))
-        rows[index] = replace(row, label=_slip(row.label or "", charset, rng))
+        rows[index] = replace(row, label=_slip(row.label or "", charset, longest, rng))
     return replace(images, rows=tuple(rows), changed=changed)
 
 
-def _slip(label: str, charset: str, rng: random.Random) -> str:
+def _slip(label: str, charset: str, longest: int, rng: random.Random) -> str:
     """Another label, one edit away."""
     while True:
         at = rng.randrange(len(label))
         edit = rng.choice(["change", "drop", "add"])
         kept = label[at + 1 :] if edit != "add" else label[at:]
         slipped = label[:at] + ("" if edit == "drop" else rng.choice(charset)) + kept
-        if slipped and slipped != label:
+        if slipped != label and 0 < len(slipped) <= longest:
             return slipped

@@ -44,7 +44,7 @@ class Split:
         text = hashlib.sha256()
         for part in ("train", "val", "test", "human", "clean"):
             rows = (images.rows[i] for i in getattr(self, part))
-            text.update(f"{part}\0{sorted((r.part, r.filename) for r in rows)}\0".encode())
+            text.update(f"{part}\0{sorted((r.part, r.filename) for r in rows)!a}\0".encode())
         return text.hexdigest()[:16]
 
 
@@ -85,7 +85,7 @@ def make_split(images: Images, config: RunConfig) -> Split:
         if not part:
             raise UserError(
                 f"{images.name}: the {name} part of the split is empty; add images that are not "
-                "copies, or change split, val_fraction or test_fraction"
+                "copies, or change split, folds, val_fraction or test_fraction"
             )
     return Split(tuple(train), tuple(val), tuple(test), tuple(human), clean)
 
@@ -112,9 +112,13 @@ def _cut(
 
 
 def _fold(images: Images, pool: list[int], folds: int, fold: int) -> list[int]:
-    """Every `folds`-th group, so that the folds are of one size within a few images."""
-    dealt = list(_shuffled(images, pool, "folds", 0))[fold::folds]
-    return sorted(index for members in dealt for index in members)
+    """Each group goes to what is the smallest fold by then: none is larger than another by more
+    than the largest group.
+    """
+    dealt: list[list[int]] = [[] for _ in range(folds)]
+    for members in _shuffled(images, pool, "folds", 0):
+        min(dealt, key=len).extend(members)
+    return sorted(dealt[fold])
 
 
 def _shuffled(images: Images, pool: list[int], purpose: str, seed: int) -> Iterable[list[int]]:

@@ -248,7 +248,11 @@ def test_draws_are_uniform_and_decided_by_the_generator():
 
 def test_the_affine_part_draws_what_it_drew_when_it_was_the_only_one():
     before = torch.rand((9, 6), generator=torch.Generator().manual_seed(8))
-    assert torch.equal(draw(9, torch.Generator().manual_seed(8))[:, :6], before)
+    draws = draw(9, torch.Generator().manual_seed(8))
+    assert torch.equal(draws[:, :6], before)
+    images = picture().repeat(9, 1, 1, 1)
+    padded = torch.cat([before, torch.zeros(9, DRAWS - 6)], dim=1)
+    assert torch.equal(affine(images, padded, RunConfig()), affine(images, draws, RunConfig()))
 
 
 def test_movements_fill_their_ranges_and_stay_in_them():

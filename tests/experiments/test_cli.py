@@ -2,36 +2,16 @@
 
 import json
 import shutil
-import signal
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from experiments.__main__ import main
 from experiments.config import run_config
 from experiments.data.strings import ensure_strings
 from experiments.lock import lock
 from experiments.tracking import Tracker
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    """Run a command line in this process; returns the exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["experiments", *map(str, arguments)])
-        before = signal.getsignal(signal.SIGTERM)
-        try:
-            with pytest.raises(SystemExit) as ended:
-                main()
-        finally:
-            signal.signal(signal.SIGTERM, before)
-        captured = capsys.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return run
+from tests.command_line import one_line
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +29,6 @@ def tiny(tmp_path_factory):
         '[[grid]]\nloss = ["ctc", "ce_stop"]\nimage = [{height = 32, width = 80, pad = 9}]\n'
     )
     return file
-
-
-def one_line(result, *names):
-    code, _, err = result
-    assert code == 2
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    for name in names:
-        assert str(name) in err
 
 
 def damaged(data, tmp_path):
@@ -119,6 +90,12 @@ def test_report_of_nothing(cli, tmp_path):
     one_line(cli("report", "--out", tmp_path), "make ablation")
 
 
+def test_an_ensemble_of_no_runs(cli, data, tmp_path):
+    two = ("--run", "gone", "--run", "lost")
+    one_line(cli("ensemble", *two, "--data", data, "--out", tmp_path), tmp_path, "make ablation")
+    one_line(cli("ensemble", "--run", "gone", "--data", data, "--out", tmp_path), "--run", "--tta")
+
+
 def test_a_wrong_option_is_exit_code_2(cli):
     assert cli("train", "--no-such-option")[0] == 2
 
@@ -126,8 +103,8 @@ def test_a_wrong_option_is_exit_code_2(cli):
 def test_help_tells_every_command(cli):
     code, out, _ = cli("--help")
     assert code == 0
-    commands = "ablation train predict audit suspects augmentations mnist data report"
-    for command in commands.split():
+    commands = "ablation train predict ensemble export register serve audit suspects augmentations"
+    for command in [*commands.split(), "mnist", "data", "report"]:
         assert command in out
 
 
@@ -160,7 +137,8 @@ def test_from_ablation_to_prediction(cli, data, tiny, tmp_path):
             assert run[f"tags.{tag}"]
         for metric in ("val.exact_match", "test.exact_match", "test_clean.exact_match", "test.cer"):
             assert float(run[f"metrics.{metric}"]) >= 0
-        assert float(run["metrics.train.seconds"]) > 0
+        for metric in ("train.seconds", "cost.parameters", "cost.multiply_adds", "cost.latency_ms"):
+            assert float(run[f"metrics.{metric}"]) > 0
         folder = tracker.artifacts(run["run_id"])
         assert folder is not None
         config = run_config(json.loads((folder / "config.json").read_text()), {})

@@ -67,6 +67,7 @@ def test_an_unknown_key_of_an_override_is_named_too(key, meant):
     [
         ({"loss": "ctx"}, ["loss", "'ctx'", "'ctc'"]),
         ({"backbone": "resnet81"}, ["backbone", "'resnet81'", "'resnet18'"]),
+        ({"backbone": "vit_b_16"}, ["vit_b_16 is a transformer", "convolutional"]),
         ({"decoder": "colums"}, ["decoder", "'colums'", "'columns'"]),
         (
             {"loss_options": {"allow_infeasable": True}},
@@ -185,6 +186,8 @@ def test_an_override_wins_over_the_settings_and_the_settings_over_the_defaults()
         ("affine.scale=[0.9, 1.1]", "affine.scale", [0.9, 1.1]),
         ('charset="0123"', "charset", "0123"),
         ("charset=0123456789.-", "charset", "0123456789.-"),  # no number in TOML: a word
+        ("charset=0123456789.-/,%ab", "charset", "0123456789.-/,%ab"),
+        ("charset=#01", "charset", "#01"),
         ("charset=", "charset", ""),
         ("charset=01=", "charset", "01="),
     ],
@@ -193,6 +196,27 @@ def test_an_override_is_read_as_toml_and_else_as_a_word(text, key, value):
     found = parse_override(text)
     assert found == (key, value)
     assert type(found[1]) is type(value)  # True is not 1
+
+
+@pytest.mark.parametrize("loss", losses.OBJECTIVES)
+def test_a_charset_of_ones_own_comes_whole_to_the_loss_and_the_record(loss):
+    charset = "0123456789/,%aé°"
+    config = run_config({"loss": loss}, dict([parse_override(f"charset={charset}")]))
+    objective = config.objective()
+    assert objective.classes_of("é/1,°") == [14, 10, 1, 11, 15]
+    assert objective.num_classes > len(charset)
+    with pytest.raises(ValueError, match="substring"):
+        objective.classes_of(".")
+    assert config.flat()["charset"] == charset
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config
+    # The order of characters is that of the classes.
+    other = run_config({"loss": loss, "charset": charset[::-1]}, {})
+    assert other.run_hash("d") != config.run_hash("d")
+
+
+def test_a_charset_that_toml_takes_for_a_number_is_refused_by_name():
+    key, value = parse_override("charset=123")
+    assert "'charset'" in refused({}, {key: value})
 
 
 @pytest.mark.parametrize("text", ["epochs", "=3", ""])
@@ -320,6 +344,7 @@ OTHER = {
     "batch_size": 33,
     "clip_norm": 4.0,
     "patience": 3,
+    "ema": 0.999,
     "precision": "bf16-mixed",
 }
 
@@ -455,6 +480,8 @@ def differences(one, other) -> set[str]:
     keys -= {"loss_options.allow_infeasible"}
     if all(arm.hidden == models.DECODERS[arm.decoder].default_hidden for arm in (one, other)):
         keys -= {"hidden"}
+    if "optimizer.name" in keys:
+        keys = {key for key in keys if not key.startswith("optimizer.")} | {"optimizer.name"}
     return keys - {"decoder", "start"} if "loss" in keys else keys
 
 

@@ -56,6 +56,7 @@ def kill_after_epoch(epoch: int, data: Path, out: Path, *settings: str) -> None:
     "settings",
     [
         pytest.param(["loss=ctc"], id="ctc-adamw"),
+        pytest.param(["loss=ce_stop", "ema=0.9"], id="ce_stop-ema", marks=pytest.mark.slow),
         pytest.param(
             ["loss=ce_stop", "decoder=latent_lstm", "optimizer={name='sgd_cyclic', cycles=2}"],
             id="latent_lstm-sgd_cyclic",

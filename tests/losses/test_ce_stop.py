@@ -245,6 +245,29 @@ def by_length(probabilities, lengths):
     return best
 
 
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.3, "focal_gamma": 2.0}])
+def test_log_probability_is_that_of_the_characters_and_the_stop(options):
+    objective = ce_stop(length_weight=0.5, **options)
+    # The length head is there and is not read.
+    scores = Scores(torch.tensor(SCORES)[[0, 1, 0, 1]], torch.tensor(LENGTH_SCORES)[[0, 1, 0, 1]])
+    found = objective.log_probability(scores, [*TEXTS, "", "7373"])
+    by_hand = [-SHORT, -FULL, -minus_log_p(SCORES[0][0], 2), -math.inf]
+    assert found.tolist() == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_log_probability_by_length_is_that_of_the_length_and_the_characters():
+    objective = ce_stop(read_length=True)
+    scores = Scores(torch.tensor(SCORES)[[0, 1, 0, 1]], torch.tensor(LENGTH_SCORES)[[0, 1, 0, 1]])
+    found = objective.log_probability(scores, [*TEXTS, "", "7373"])
+    # Given that each is a character.
+    full = sum(minus_log_p(SCORES[1][i][:2], c) for i, c in enumerate([0, 1, 0]))
+    by_hand = [
+        -minus_log_p(SCORES[0][0][:2], 1) - minus_log_p(LENGTH_SCORES[0], 0),
+        -full - minus_log_p(LENGTH_SCORES[1], 2),
+    ]
+    assert found.tolist() == pytest.approx([*by_hand, -math.inf, -math.inf], rel=1e-6)
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000))
 def test_read_length_finds_the_most_probable_text_of_all_lengths(seed):

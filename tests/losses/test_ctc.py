@@ -84,6 +84,20 @@ def test_confidence_is_the_probability_of_the_text_over_all_alignments(sample):
     assert 0 <= reading.confidence <= 1
 
 
+@settings(deadline=None, max_examples=40)
+@given(scored())
+def test_log_probability_is_that_over_all_alignments_and_of_nothing_else(sample):
+    charset, scores = sample
+    steps = len(scores)
+    totals = total_by_text(scores, charset)
+    texts = [*totals, charset[0] * (steps + 1), (charset * (steps + 1))[: steps + 1]]
+    # Neither the focus nor what is set to zero in training has a part in it.
+    objective = ctc(charset, focal_gamma=2.0, allow_infeasible=True)
+    found = objective.log_probability(batch(*[scores] * len(texts)), texts)
+    expected = [math.log(totals[text]) for text in totals] + [-math.inf] * 2
+    assert found.tolist() == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
 @settings(deadline=None, max_examples=60)
 @given(scored())
 def test_reading_is_the_text_of_a_most_probable_path(sample):

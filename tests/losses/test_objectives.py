@@ -1,5 +1,7 @@
 """What every objective has to keep by itself, without a model."""
 
+from itertools import product
+
 import pytest
 import torch
 
@@ -65,6 +67,26 @@ def test_scores_that_the_loss_is_content_with_read_as_the_labels(loss, options):
     assert total.item() < first
     readings = objective.decode(models.Scores(*(s if s is None else s.detach() for s in scores)))
     assert [reading.text for reading in readings] == LABELS
+
+
+@pytest.mark.parametrize(("loss", "options"), EVERY_VARIANT)
+def test_all_texts_together_are_no_more_than_certain(loss, options):
+    """Every text of two characters in three steps, and a few that do not fit."""
+    objective = losses.OBJECTIVES[loss](charset="73", max_length=3, **options)
+    texts = ["".join(text) for length in range(5) for text in product("73", repeat=length)]
+    stream = torch.Generator().manual_seed(5)
+    sizes = [(3, objective.num_classes), (objective.length_classes,), (3, objective.column_classes)]
+    scores = models.Scores(
+        *(
+            torch.randn(*size, generator=stream).expand(len(texts), *size) if all(size) else None
+            for size in sizes
+        )
+    )
+    found = objective.log_probability(scores, texts)
+    assert found.dtype == torch.float64
+    assert found.shape == (len(texts),)
+    assert 0.5 < found.exp().sum().item() <= 1 + 1e-6
+    assert all(p == -torch.inf for p, text in zip(found.tolist(), texts, strict=True) if text[3:])
 
 
 @pytest.mark.parametrize("name", losses.OBJECTIVES)

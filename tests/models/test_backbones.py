@@ -10,11 +10,12 @@ from torch import nn
 import models
 from models import BackboneError, Outputs
 from models.backbones import build_trunk
+from models.meta import run_on_meta
+from models.width_stride import set_width_stride
 
 # The width stride that each has as published; the height stride is never changed.
 OWN_WIDTH_STRIDE = {"small_cnn": 8, "resnet18": 32, "resnet50": 32, "mobilenet_v3_small": 32}
 OWN_HEIGHT_STRIDE = {"small_cnn": 16, "resnet18": 32, "resnet50": 32, "mobilenet_v3_small": 32}
-TORCHVISION = [name for name in OWN_WIDTH_STRIDE if name != "small_cnn"]
 
 
 @pytest.mark.parametrize(
@@ -30,46 +31,49 @@ def test_columns_are_image_width_over_width_stride(backbone, stride):
         assert features.shape == (2, trunk.channels, rows, width // stride)
 
 
-def test_published_geometry_has_seven_columns():
-    trunk = build_trunk("resnet50", 32, "none").eval()
-    with torch.no_grad():
-        assert trunk(torch.zeros(1, 3, 224, 224)).shape == (1, 2048, 7, 7)
-
-
-def stem_of(name):
-    """The untouched torchvision model and its last layer before pooling and classifier."""
-    torch.manual_seed(1)
-    model = torchvision.models.get_model(name, weights=None)
-    return model, model.features if name.startswith("mobilenet") else model.layer4
-
-
-@pytest.mark.parametrize("backbone", TORCHVISION)
-@pytest.mark.parametrize("stride", [2, 16])
-def test_parameters_have_the_shapes_of_the_untouched_model(backbone, stride):
-    model, _ = stem_of(backbone)
-    untouched = [
-        tensor.shape
-        for name, tensor in model.state_dict().items()
-        if not name.startswith(("fc.", "classifier."))
+def test_crnn_is_that_of_the_paper():
+    trunk = build_trunk("crnn", 4, "none").eval()
+    # Table 1, from the input on: convolutions as (maps, window, normalised), pools as (h, w).
+    found = []
+    for module in trunk.layers:
+        if isinstance(module, nn.Conv2d):
+            found.append((module.out_channels, module.kernel_size[0], False))
+            assert module.stride == (1, 1)
+        elif isinstance(module, nn.BatchNorm2d):
+            found[-1] = (*found[-1][:2], True)
+        elif isinstance(module, nn.MaxPool2d):
+            size = module.kernel_size
+            found.append(size if isinstance(size, tuple) else (size, size))
+    plain, normalised = [(n, 3, False) for n in (64, 128, 256, 256)], (512, 3, True)
+    assert found == [
+        *(plain[0], (2, 2), plain[1], (2, 2), plain[2], plain[3], (2, 1)),
+        *(normalised, normalised, (2, 1), (512, 2, False)),
     ]
-    changed = build_trunk(backbone, stride, "none").state_dict()
-    assert [tensor.shape for tensor in changed.values()] == untouched
-
-
-@pytest.mark.parametrize("backbone", TORCHVISION)
-def test_at_its_own_stride_a_trunk_computes_what_the_untouched_model_does(backbone):
-    model, last = stem_of(backbone)
-    torch.manual_seed(1)  # the same weights
-    trunk = build_trunk(backbone, 32, "none").double().eval()
-    images = torch.rand(2, 3, 64, 96, dtype=torch.float64)
-    normalise = torchvision.transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-    seen = []
-    last.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
     with torch.no_grad():
-        model.double().eval()(normalise(images))
-        features = trunk(images)
-    assert features.std() > 0
-    torch.testing.assert_close(features, seen[0], rtol=1e-4, atol=1e-5)
+        assert trunk(torch.zeros(2, 1, 32, 100)).shape == (2, 512, 1, 25)
+        assert trunk(torch.zeros(2, 1, 64, 100)).shape == (2, 512, 3, 25)
+        assert build_trunk("crnn", 2, "none").eval()(torch.zeros(1, 1, 32, 100)).shape[-1] == 50
+    weights = sum(
+        inside * outside * window**2 + outside
+        for inside, outside, window in [
+            *((3, 64, 3), (64, 128, 3), (128, 256, 3), (256, 256, 3)),
+            *((256, 512, 3), (512, 512, 3), (512, 512, 2)),
+        ]
+    )
+    assert sum(p.numel() for p in trunk.parameters()) == weights + 2 * 2 * 512
+
+
+@pytest.mark.parametrize(("stride", "steps"), [(32, 7), (16, 14), (8, 28)])
+def test_published_geometry_has_seven_columns_and_twice_as_many_a_halving(stride, steps):
+    reader = models.build("resnet50", stride, "columns", Outputs(13))
+    assert run_on_meta(reader.trunk, (3, 224, 224)).shape == (1, 2048, 7, steps)
+    assert run_on_meta(reader, (3, 224, 224)).steps.shape == (1, steps, 13)
+
+
+@pytest.mark.parametrize(("stride", "steps"), [(8, 7), (4, 15), (2, 30)])
+def test_small_cnn_has_the_published_steps_at_the_cells_own_width(stride, steps):
+    reader = models.build("small_cnn", stride, "columns", Outputs(13))
+    assert models.count_steps(reader, (1, 40, 60)) == (steps, 0)
 
 
 @pytest.mark.parametrize(
@@ -78,13 +82,14 @@ def test_at_its_own_stride_a_trunk_computes_what_the_untouched_model_does(backbo
 )
 def test_the_deepest_layers_lose_their_width_stride_first(stride, left):
     trunk = build_trunk("resnet18", stride, "none")
-    convolution, pool = trunk.layers[0], trunk.layers[3]
-    stages = [trunk.layers[i][0] for i in (5, 6, 7)]
+    convolution, pool = trunk.layers.conv1, trunk.layers.maxpool
+    stages = [trunk.layers.get_submodule(f"layer{i}.0") for i in (2, 3, 4)]
     pool_stride = pool.stride if isinstance(pool.stride, tuple) else (pool.stride, pool.stride)
     strides = [convolution.stride, pool_stride, *(block.conv1.stride for block in stages)]
     assert strides == [(2, width) for width in left]
     # A shortcut goes the way of the block that it is added to.
-    assert [block.downsample[0].stride for block in stages] == strides[2:]
+    shortcuts = [block.get_submodule("downsample.0") for block in stages]
+    assert [shortcut.stride for shortcut in shortcuts] == strides[2:]
 
 
 @pytest.mark.parametrize("backbone", ["small_cnn", "mobilenet_v3_small"])
@@ -110,6 +115,20 @@ def test_a_shift_by_the_width_stride_is_a_shift_by_one_column(stride):
     torch.testing.assert_close(moved, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_a_window_that_misses_columns_is_padded_on_both_sides():
+    layers = nn.Sequential(nn.Conv2d(3, 1, 4, stride=4, bias=False), nn.MaxPool2d(3, stride=1))
+    nn.init.ones_(layers[0].weight)
+    set_width_stride(layers, 2)
+    assert layers[0].stride == (4, 2)
+    with torch.no_grad():
+        # Windows of 4 pixels every 2 of 8: the first and the last hang over by one.
+        columns = layers[0](torch.ones(1, 3, 4, 8))[0, 0, 0] / 12
+        assert columns.tolist() == [3, 4, 4, 3]
+        # A pool is widened by what is less than anything.
+        pooled = layers[1](torch.tensor([-1.0, -2, -3, -4]).expand(1, 1, 3, 4))
+    assert pooled[0, 0, 0].tolist() == [-1, -1, -2, -3]
+
+
 @pytest.mark.parametrize("backbone", ["small_cnn", "mobilenet_v3_small"])
 def test_building_leaves_batch_statistics_and_training_mode_alone(backbone):
     trunk = build_trunk(backbone, 4, "none")
@@ -125,8 +144,17 @@ def test_every_backbone_name_is_either_ours_or_torchvisions():
     names = models.backbone_names()
     assert len(names) == len(set(names))
     assert set(OWN_WIDTH_STRIDE) <= set(names)
-    for name in set(names) - {"small_cnn"}:
+    for name in set(names) - {"small_cnn", "crnn"}:
         assert callable(torchvision.models.get_model_builder(name))
+
+
+@pytest.mark.parametrize("name", ["vit_b_16", "swin_t", "swin_v2_t", "maxvit_t"])
+def test_a_transformer_is_refused_by_name_in_one_line(name):
+    with pytest.raises(BackboneError, match=f"{name} is a transformer") as caught:
+        models.build(name, 4, "columns", Outputs(13))
+    assert "\n" not in str(caught.value)
+    assert name in torchvision.models.list_models()
+    assert name not in models.backbone_names()
 
 
 @pytest.mark.parametrize("name", ["resnet19", "", "resnet18 ", "fasterrcnn_resnet50_fpn"])
@@ -141,6 +169,7 @@ def test_an_unknown_backbone_is_refused_by_name(name):
         ("small_cnn", 16),
         ("small_cnn", 3),
         ("small_cnn", 0),
+        ("crnn", 8),
         ("resnet18", 64),
         ("resnet18", 6),
         ("mobilenet_v3_small", 5),
@@ -165,9 +194,10 @@ def test_weights_out_of_reach_are_an_error_that_says_what_to_set(monkeypatch):
     assert asked == [("resnet18", "DEFAULT")]
 
 
-def test_small_cnn_has_no_pretrained_weights():
-    with pytest.raises(BackboneError, match="pretrained=none"):
-        models.build("small_cnn", 4, "columns", Outputs(13), pretrained="imagenet")
+@pytest.mark.parametrize("name", ["small_cnn", "crnn"])
+def test_our_own_have_no_pretrained_weights(name):
+    with pytest.raises(BackboneError, match=f"{name} .*pretrained=none"):
+        models.build(name, 4, "columns", Outputs(13), pretrained="imagenet")
 
 
 def test_without_pretraining_no_weights_are_asked_for(monkeypatch):

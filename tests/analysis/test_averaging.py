@@ -1,0 +1,136 @@
+"""The table of averaging, on readings worked out by hand."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from analysis.report import markdown
+from tests.analysis.test_report import (
+    CTC,
+    CTC_0,
+    CTC_1,
+    CTC_LABEL,
+    RIGHT,
+    TEST,
+    beside_people,
+    results,
+    rows_of,
+    run,
+    scores,
+)
+
+# Exact match on the five leak-free images: CTC_0 4/5, CTC_1 3/5 (see test_report), RIGHT 5/5.
+ZERO = run(CTC, 0, CTC_0, **scores(0.6, 5 / 6, 4 / 5, 1 / 12, 100))
+ONE = run(CTC, 1, CTC_1, **scores(0.5, 4 / 6, 3 / 5, 2 / 12, 150))
+ZERO_ID, ONE_ID = ZERO[0]["run_id"], ONE[0]["run_id"]
+
+
+def together(members, read=RIGHT, tta=1, digest="d1", split="published", run_id="together"):
+    """An evaluation of these runs, as it is loaded, and its predictions."""
+    row = {
+        "run_id": run_id,
+        "tags.data_digest": digest,
+        "tags.split": split,
+        "tags.tta": str(tta),
+        "metrics.cost.reading_ms": 2.4,
+        "metrics.cost.parameters": 300.0,
+        "metrics.val.exact_match": 0.9,
+        "metrics.test_clean.exact_match": 1.0,
+        "members": [
+            {"run_id": m, "parameters": 100 + 100 * i, "reading_ms": 1.2 - 0.2 * i}
+            for i, m in enumerate(members)
+        ],
+    }
+    predictions = [
+        {
+            "run_id": run_id, "split": "test", "filename": filename, "truth": truth,
+            "reading": reading, "confidence": 0.9, "group": group, "clean": clean,
+        }
+        for (filename, (truth, group, clean)), reading in zip(TEST.items(), read, strict=True)
+    ]  # fmt: skip
+    return row, predictions
+
+
+def report_of(runs, *ensembles):
+    built = results(runs)
+    rows = pd.DataFrame([row for row, _ in ensembles])
+    read = pd.DataFrame([p for _, predictions in ensembles for p in predictions])
+    return markdown(
+        replace(
+            built,
+            ensembles=rows.set_index("run_id") if len(rows) else rows,
+            predictions=pd.concat([built.predictions, read]),
+        )
+    )
+
+
+def test_an_ensemble_stands_beside_its_best_member_by_validation():
+    # t5 is the one leak-free image that the best member reads wrong: 5/5 - 4/5 = 20 points. Of the
+    # 4^4 resamples of the four groups 31.6% have no t5 (0 points), 0.4% have nothing else (100),
+    # and 3.1% have it thrice beside one single image (3 of 4: 75): the interval is 0 to 75.
+    report = report_of([ZERO, ONE], together([ZERO_ID, ONE_ID]))
+    (row,) = rows_of(report, "averaged")
+    what, beside, *rest = row
+    assert what == f"{CTC_LABEL}, seeds 0 1"
+    assert beside == f"{CTC_LABEL}, seed 0"
+    # Training (100 + 150) / 100; reading 2.4 / 1.2; parameters 300 / 100.
+    assert rest[:4] == ["90.0", "100.0", "", "+20.0"]
+    assert rest[4:] == ["+0.0 to +75.0", "no", "2.5x", "2.0x", "3.0x"]
+
+
+def test_the_best_member_is_not_chosen_by_test():
+    better_on_test = run(CTC, 1, RIGHT, **scores(0.5, 1, 1, 0, 150))
+    report = report_of([ZERO, better_on_test], together([ZERO_ID, better_on_test[0]["run_id"]]))
+    assert rows_of(report, "averaged")[0][1] == f"{CTC_LABEL}, seed 0"
+
+
+def test_views_of_one_run_stand_beside_it():
+    report = report_of([ZERO, ONE], together([ONE_ID], read=CTC_1, tta=4))
+    (row,) = rows_of(report, "averaged")
+    assert row[:2] == [f"{CTC_LABEL}, seed 1; 4 views", f"{CTC_LABEL}, seed 1"]
+    assert row[5:9] == ["+0.0", "+0.0 to +0.0", "no", "1.0x"]
+
+
+def test_an_ensemble_is_no_arm():
+    plain, with_it = (report_of([ZERO, ONE], *e) for e in ([], [together([ZERO_ID, ONE_ID])]))
+    assert "### Averaging" not in plain
+    before, _, after = with_it.partition("### Averaging")
+    assert (
+        before + after.partition("\n### ")[1].lstrip("\n") + after.partition("\n### ")[2] == plain
+    )
+
+
+@pytest.mark.parametrize(
+    "changes", [{"digest": "d2"}, {"split": "clean"}, {"members": [ZERO_ID, "deleted"]}], ids=str
+)
+def test_what_cannot_be_compared_is_left_out(changes):
+    report = report_of([ZERO, ONE], together(**{"members": [ZERO_ID, ONE_ID]} | changes))
+    assert "### Averaging" not in report
+
+
+def test_averaged_weights_stand_beside_the_same_arm_without():
+    people = beside_people(1, 1, 0.75, 1, 1)
+    runs = [
+        run(CTC | {"ema": "0.0"}, 0, CTC_0, **scores(0.6, 5 / 6, 4 / 5, 1 / 12, 100)),
+        run(CTC | {"ema": "0.999"}, 0, RIGHT, **scores(0.7, 1, 1, 0, 110), **people),
+        # In another setting, and alone there.
+        run(CTC | {"ema": "0.9", "epochs": "40"}, 0, RIGHT, **scores(0.7, 1, 1, 0, 110)),
+    ]
+    report = markdown(results(runs))
+    (row,) = rows_of(report, "averaged")
+    assert row[:2] == [f"{CTC_LABEL} epochs=20 ema=0.999", f"{CTC_LABEL} epochs=20 ema=0.0"]
+    assert row[2:6] == ["70.0", "100.0", "75.0", "+20.0"]
+    assert row[8:] == ["1.1x", "1.0x", "1.0x"]
+    # An arm like any other: its decay is its name.
+    arms = [cells[0] for cells in rows_of(report, "arm")]
+    assert sorted(arm.rpartition(" ")[2] for arm in arms) == ["ema=0.0", "ema=0.9", "ema=0.999"]
+
+
+def test_an_arm_from_before_there_was_an_average_is_one_without():
+    runs = [
+        run(CTC, 0, CTC_0, **scores(0.6, 5 / 6, 4 / 5, 1 / 12, 100)),
+        run(CTC | {"ema": "0.999"}, 0, RIGHT, **scores(0.7, 1, 1, 0, 110)),
+    ]
+    (row,) = rows_of(markdown(results(runs)), "averaged")
+    assert row[:2] == [f"{CTC_LABEL} ema=0.999", CTC_LABEL]
