@@ -480,6 +480,8 @@ def differences(one, other) -> set[str]:
     keys -= {"loss_options.allow_infeasible"}
     if all(arm.hidden == models.DECODERS[arm.decoder].default_hidden for arm in (one, other)):
         keys -= {"hidden"}
+    if "optimizer.name" in keys:
+        keys = {key for key in keys if not key.startswith("optimizer.")} | {"optimizer.name"}
     return keys - {"decoder", "start"} if "loss" in keys else keys
 
 
