@@ -80,13 +80,11 @@ def sections(results: Results) -> list[Section]:
         # Runs of an older recipe knew no folds.
         runs = runs.assign(**{c: runs.get(c, "0") for c in _OF_A_RUN})
         dataset = runs["tags.dataset"].iloc[-1]
-        arm, twin, label = (
-            runs[config].assign(**{"config.start": before[kind]}) for kind in before.columns
-        )
+        start = before.loc[runs.index]
         named = runs.assign(
-            arm=join(arm),
-            twin=join(twin[[*apart, "config.start"]]),
-            label=_labels(label, [*config, "config.start"]),
+            arm=join(runs[config].assign(start=start["arm"])),
+            twin=join(runs[apart].assign(start=start["twin"])),
+            label=_labels(runs, config) + start["label"].map(lambda s: s and f" start={s}"),
         )
         # What two arms started from can differ in more than its name tells.
         shared = named.groupby("label")["arm"].transform("nunique") > 1

@@ -472,6 +472,44 @@ def test_every_preset_loads_and_expands_into_different_runs(name):
     assert isinstance(run_config(load_run(name), {}), RunConfig)
 
 
+def differences(one, other) -> set[str]:
+    """In what two arms differ, a loss or decoder standing for what comes with it."""
+    flat, against = one.flat(), other.flat()
+    keys = {key for key in flat.keys() & against.keys() if flat[key] != against[key]}
+    # What lets CTC pass over labels that it cannot emit is no step of its own.
+    keys -= {"loss_options.allow_infeasible"}
+    if all(arm.hidden == models.DECODERS[arm.decoder].default_hidden for arm in (one, other)):
+        keys -= {"hidden"}
+    return keys - {"decoder", "start"} if "loss" in keys else keys
+
+
+@pytest.mark.parametrize("name", ["claim", "seed", "seed_small"])
+def test_each_arm_differs_from_a_neighbour_in_one_thing(name):
+    reached, *waiting = load_preset(name).expand([0])
+    found = [reached]
+    for arm in found:
+        near = [other for other in waiting if len(differences(arm, other)) == 1]
+        found += near
+        waiting = [other for other in waiting if other not in near]
+    assert waiting == []
+
+
+def test_the_small_seed_is_the_seed_but_for_what_its_head_says():
+    seed, small = (load_preset(name) for name in ("seed", "seed_small"))
+    changed = differences(run_config(seed.run, {}), run_config(small.run, {}))
+    scaled = {"backbone", "pretrained", "width_stride", "image.height", "image.width", "epochs"}
+    assert changed == scaled
+    assert small.stages.keys() == seed.stages.keys()
+    for stage, of_seed in seed.stages.items():
+        assert small.stages[stage].start == of_seed.start
+        differing = {
+            key
+            for key in small.stages[stage].run | of_seed.run
+            if small.stages[stage].run.get(key) != of_seed.run.get(key)
+        }
+        assert differing <= {"epochs", "optimizer", "width_stride"}
+
+
 def test_there_are_presets():
     assert {"smoke", "quick"} <= {file.stem for file in PRESETS.glob("*.toml")}
 
