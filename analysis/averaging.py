@@ -49,7 +49,7 @@ def _weights(section: Section, predictions: pd.DataFrame) -> Iterator[Averaged]:
     # Runs made before there was an average have none.
     runs = runs.assign(decay=pd.to_numeric(runs["config.ema"]).fillna(0))
     arms = {str(arm["arm"]): arm for _, arm in tables.arms(section).iterrows()}
-    for _, same in runs.groupby(tables.twins(runs, ["config.ema"]), sort=False):
+    for _, same in runs.groupby("plain", sort=False):
         for second in same.loc[same["decay"] == 0, "arm"].unique():
             for first in same.loc[same["decay"] > 0, "arm"].unique():
                 compared = tables.compare(section, predictions, str(first), str(second))

@@ -26,8 +26,8 @@ _OF_THE_LOSS = ("config.loss", "config.decoder", "config.hidden")
 class Section:
     """The runs of one data set and split, which can be compared with each other.
 
-    runs: with the columns `arm` (everything but seed and fold), `twin` (the same but for the loss)
-        and `label`, the arm's name for people.
+    runs: with the columns `arm` (everything but seed and fold), `twin` (the same but for the loss),
+        `plain` (the same but for the averaging of weights) and `label`, the arm's name for people.
     """
 
     dataset: str
@@ -84,6 +84,7 @@ def sections(results: Results) -> list[Section]:
         named = runs.assign(
             arm=join(runs[config].assign(start=start["arm"])),
             twin=join(runs[apart].assign(start=start["twin"])),
+            plain=join(runs[[c for c in config if c != "config.ema"]].assign(start=start["arm"])),
             label=_labels(runs, config) + start["label"].map(lambda s: s and f" start={s}"),
         )
         # What two arms started from can differ in more than its name tells.
@@ -192,12 +193,6 @@ def right(
         raise ValueError("runs of one data set and split were judged on different images")
     groups = test.drop_duplicates("filename").set_index("filename").loc[table.index, "group"]
     return table.to_numpy(dtype=bool).T, groups.to_numpy(dtype=int)
-
-
-def twins(runs: pd.DataFrame, but_for: list[str]) -> pd.Series:
-    """A key for each run, the same for those that differ in these settings and the seed alone."""
-    apart = (*_OF_A_RUN, *but_for)
-    return join(runs[[c for c in runs.columns if c.startswith("config.") and c not in apart]])
 
 
 def _labels(runs: pd.DataFrame, config: list[str]) -> pd.Series:

@@ -65,7 +65,7 @@ def export(
     from experiments.registry import Registry
 
     difference = write(Registry(out).artifacts(run), output)
-    print(f"{output}: ONNX and torch differ by {difference:.1g} at most")
+    print(f"{output}: ONNX and torch differ by {difference:.1g} of the largest score")
 
 
 @app.command()

@@ -120,7 +120,9 @@ class CrossEntropyStop(Objective):
             ends = F.pad(scores.lengths.double().log_softmax(dim=-1), (1, 0), value=-torch.inf)
         else:
             steps = scores.steps.double().log_softmax(dim=-1)
-            ends = F.pad(steps[..., self.stop], (0, 1))  # a text that fills all has no stop
+            # Where there is no such class, nothing ends before the last position; and a text that
+            # fills all positions has no stop.
+            ends = F.pad(steps[..., self.stop :].logsumexp(dim=-1), (0, 1))
         log_p = torch.full((len(texts),), -torch.inf, dtype=torch.float64)
         for i, text in enumerate(texts):
             if (length := len(text)) <= self.max_length:

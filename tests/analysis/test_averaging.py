@@ -127,6 +127,21 @@ def test_averaged_weights_stand_beside_the_same_arm_without():
     assert sorted(arm.rpartition(" ")[2] for arm in arms) == ["ema=0.0", "ema=0.9", "ema=0.999"]
 
 
+def test_seeds_that_start_from_runs_of_their_own_are_one_pair():
+    # Each seed starts from the run of its seed: another hash, but the same pretraining.
+    def before(seed):
+        row, read = run(CTC | {"ema": "0.0"}, seed, RIGHT, digest="d0", **scores(1, 1, 1, 0, 1))
+        return row | {"tags.run_hash": f"start{seed}"}, read
+
+    def after(seed, ema, read):
+        settings = CTC | {"ema": ema, "start": f"start{seed}"}
+        return run(settings, seed, read, **scores(0.6, 5 / 6, 4 / 5, 1 / 12, 100))
+
+    trained = [after(s, e, r) for s in (0, 1) for e, r in (("0.0", CTC_0), ("0.9", RIGHT))]
+    (row,) = rows_of(markdown(results([before(0), before(1), *trained])), "averaged")
+    assert ("ema=0.9" in row[0], "ema=0.0" in row[1], row[5]) == (True, True, "+20.0")
+
+
 def test_an_arm_from_before_there_was_an_average_is_one_without():
     runs = [
         run(CTC, 0, CTC_0, **scores(0.6, 5 / 6, 4 / 5, 1 / 12, 100)),

@@ -37,9 +37,10 @@ def assert_alike(trained, file, images):
         found = session.run(None, {"images": batch.numpy()})
         assert [o.name for o in session.get_outputs()] == ["steps", "lengths"][: len(found)]
         scores = Scores(*map(torch.from_numpy, found))
-        torch.testing.assert_close(scores.steps, expected.steps, rtol=1e-4, atol=1e-5)
-        if scores.lengths is not None:
-            torch.testing.assert_close(scores.lengths, expected.lengths, rtol=1e-4, atol=1e-5)
+        assert scores.steps.shape == expected.steps.shape
+        for said, meant in ((scores.steps, expected.steps), (scores.lengths, expected.lengths)):
+            if said is not None:
+                assert (said - meant).abs().max() < 1e-4 * meant.abs().max()
         texts = [reading.text for reading in trained.objective.decode(scores)]
         assert texts == [reading.text for reading in trained.objective.decode(expected)]
 
@@ -84,7 +85,7 @@ def exported(store, tmp_path_factory):
 
 def test_the_folder_is_enough_to_read_by(store, exported):
     folder, difference = exported
-    assert difference < 1e-4
+    assert difference < 1e-5
     session = onnx_of(folder / "model.onnx")
     settings = json.loads((folder / "config.json").read_text())
     files = sorted(store.images.iterdir())
@@ -166,6 +167,6 @@ def test_onnx_that_says_something_else_is_refused(store, exported, tmp_path, mon
         return ["steps"]
 
     monkeypatch.setattr(module, "write_onnx", write_the_old)
-    with pytest.raises(UserError, match=r"differs from torch by 0\.1;"):
+    with pytest.raises(UserError, match=r"differs from torch by 0\.\d+;"):
         export(artifacts, tmp_path / "model")
     assert list(tmp_path.iterdir()) == [artifacts]

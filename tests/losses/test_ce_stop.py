@@ -255,6 +255,14 @@ def test_log_probability_is_that_of_the_characters_and_the_stop(options):
     assert found.tolist() == pytest.approx(by_hand, rel=1e-6)
 
 
+def test_log_probability_of_a_classifier_without_a_stop_is_that_of_its_class():
+    objective = ce_stop(max_length=1)
+    row = [0.5, 1.5]
+    found = objective.log_probability(Scores(torch.tensor([[row]] * 4)), ["7", "3", "", "73"])
+    by_hand = [-minus_log_p(row, 0), -minus_log_p(row, 1), -math.inf, -math.inf]
+    assert found.tolist() == pytest.approx(by_hand, rel=1e-6)
+
+
 def test_log_probability_by_length_is_that_of_the_length_and_the_characters():
     objective = ce_stop(read_length=True)
     scores = Scores(torch.tensor(SCORES)[[0, 1, 0, 1]], torch.tensor(LENGTH_SCORES)[[0, 1, 0, 1]])

@@ -29,6 +29,7 @@ EXPECTED = {
     "slots": crnn_trunk() + lstm(512, 16, 25, 2) + 25 * 32 * 6 * 2 + 6 * 32 * 13 + 32 * 6,
     "latent_lstm": crnn_trunk() + 512 * 16 + lstm(13, 16, 6) + 6 * 16 * 13 + 16 * 6,
     "latent_bilstm": crnn_trunk() + 512 * 16 + lstm(16, 16, 6, 2) + 6 * 32 * 13 + 16 * 6,
+    "pooled": crnn_trunk() + 512 * 6 * 13 + 512 * 6,
 }
 
 
