@@ -25,7 +25,7 @@ from experiments.presets import PRESETS, Preset, load_preset
 from experiments.stages import Data, plan, stage_folder
 from experiments.start import start_weights, take_weights
 from experiments.tracking import Tracker
-from experiments.train import build
+from experiments.train import build, fit
 
 DIGESTS = {name: f"digest of {name}" for name in get_args(Data)}
 
@@ -322,6 +322,28 @@ def test_a_start_that_has_not_finished_is_named(cells, tmp_path):
     with pytest.raises(UserError, match="no finished run 'fedcba9876543210'"):
         start_weights(config, cells, split, OneRun(tmp_path))
     assert start_weights(run_config({}, {}), cells, split, OneRun(tmp_path)) == {}
+
+
+def test_a_run_that_was_stopped_goes_on_from_its_checkpoint_not_from_its_start(cells, tmp_path):
+    small = {"image": {"height": 16, "width": 32}, "width_stride": 4, "batch_size": 8, "hidden": 8}
+    config = run_config(small | {"epochs": 2, "loss_options": {"allow_infeasible": True}}, {})
+    split = make_split(cells, config)
+    start = build(config.model_copy(update={"seed": 9}))[0].state_dict()
+
+    def weights(name, start, on_batch=lambda *_: None):
+        fitted = fit(config, cells, split, tmp_path / name, on_batch, lambda *_: None, start)
+        return torch.cat([p.detach().flatten() for p in fitted.model.parameters()])
+
+    def stop_in_the_second_epoch(epoch, *_):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    whole = weights("whole", start)
+    with pytest.raises(KeyboardInterrupt):
+        weights("stopped", start, stop_in_the_second_epoch)
+    assert torch.equal(weights("stopped", start), whole)
+    # And it does start from there.
+    assert not torch.equal(weights("fresh", None), whole)
 
 
 # --- from command line to report
