@@ -16,8 +16,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from experiments.config import Affine, RunConfig
+from experiments.config import RunConfig
 from experiments.data.augment import affine, draw
+from experiments.data.strengths import Affine
 from experiments.reading import BATCH, to_input
 from experiments.seeding import generator
 from losses import Objective, Reading

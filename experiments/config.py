@@ -14,21 +14,18 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
 import losses
 import models
+from experiments.data.strengths import Affine, Paper, Strong
 from experiments.errors import UserError
-from experiments.frozen import Frozen
+from experiments.frozen import Fraction, Frozen
 from experiments.optim import OPTIMIZERS, AdamWOneCycle, Optimizer
 
 # Raise it when the same settings begin to mean another training: it is part of every run's hash.
 RECIPE: Literal[2] = 2
-
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class ImageSize(Frozen):
@@ -42,58 +39,6 @@ class ImageSize(Frozen):
     width: int = Field(64, ge=8)
     channels: Literal[1, 3] = 1
     pad: int = Field(0, ge=0, le=1000)
-
-
-class Affine(Frozen):
-    """Ranges of the `affine` augmentation; the defaults are the published ones.
-
-    degrees, shear: up to this angle either way. translate: fraction of the side. scale: factors.
-    """
-
-    degrees: float = Field(10, ge=0, le=180)
-    translate: _Fraction = 0.1
-    scale: tuple[_Positive, _Positive] = (0.95, 1.1)
-    shear: float = Field(3, ge=0, lt=90)
-
-    @field_validator("scale")
-    @classmethod
-    def _lower_first(cls, scale: tuple[float, float]) -> tuple[float, float]:
-        if scale[0] > scale[1]:
-            raise ValueError("the lower factor comes first")
-        return scale
-
-
-class Strong(Affine):
-    """Ranges of the `strong` augmentation: those of an affine one, and what comes on top.
-
-    elastic: displacement of the points of a coarse mesh, either way, as a fraction of the height.
-    contrast: change of the distance from the mean, either way, as a fraction.
-    noise: standard deviation, as a fraction of the image's own.
-    erasing: area of a rectangle in every second image, from half of this to this, as a fraction.
-    """
-
-    elastic: float = Field(0.05, ge=0, le=0.2)
-    contrast: _Fraction = 0.4
-    noise: _Fraction = 0.4
-    erasing: _Fraction = 0.03
-
-
-class Paper(Frozen):
-    """How far the `paper` augmentation goes: each part from nothing up to this.
-
-    fading: how much of its difference from the paper the ink loses.
-    lines: darkness of borders and rules. light: depth of a shadow, as a fraction.
-    blur: standard deviation, as a fraction of the height.
-    noise: standard deviation, as a fraction of the image's own.
-    jpeg: points of quality lost, of 100.
-    """
-
-    fading: _Fraction = 0.5
-    lines: _Fraction = 0.5
-    light: _Fraction = 0.4
-    blur: float = Field(0.025, ge=0, le=0.2)
-    noise: _Fraction = 0.4
-    jpeg: int = Field(50, ge=0, le=99)
 
 
 class RunConfig(Frozen):
@@ -122,7 +67,7 @@ class RunConfig(Frozen):
     test_fraction: float = Field(0.2, gt=0, lt=1)
     folds: int = Field(5, ge=2)
     fold: int = Field(0, ge=0)
-    label_noise: _Fraction = 0
+    label_noise: Fraction = 0
     charset: str = Field("0123456789.-", min_length=1)
     max_length: int = Field(10, ge=1)
     image: ImageSize = ImageSize()

@@ -20,16 +20,9 @@ from experiments.predict import load_model
 from experiments.presets import load_run
 from experiments.progress import counting
 from experiments.reading import BATCH
-from experiments.results import (
-    human_metrics,
-    image_rows,
-    label_metrics,
-    prediction_rows,
-    reader_rows,
-    write_table,
-)
+from experiments.results import human_metrics, label_metrics, write_tables
 from experiments.run import load_data, made_by
-from experiments.tracking import PREDICTIONS, RunRecord, Tracker
+from experiments.tracking import RunRecord, Tracker
 
 # What every member must have in common, to have been judged on the same images and labels.
 _SHARED = ("split", "charset", "label_noise")
@@ -158,10 +151,5 @@ def _evaluate(members: list[_Finished], views: int, record: RunRecord) -> None:
         file = Path(making, "members.json")
         file.write_text(json.dumps(about, indent=1))
         record.log_file(file)
-        tables = {"images.csv": image_rows(images, split, readings)}
-        if images.readings:
-            tables["readers.csv"] = reader_rows(images)
-        # Last, since an ensemble counts once it has its predictions.
-        tables[PREDICTIONS] = prediction_rows(images, readings, {})
-        for name, rows in tables.items():
-            record.log_file(write_table(Path(making, name), rows))
+        for file in write_tables(Path(making), images, split, readings, {}):
+            record.log_file(file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 from torch import nn, optim
@@ -10,10 +10,7 @@ from torch.optim import SGD, AdamW
 from torch.optim.lr_scheduler import ConstantLR, CyclicLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from experiments.frozen import Frozen
-
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_Fraction = Annotated[float, Field(ge=0, le=1)]
+from experiments.frozen import Fraction, Frozen, Positive
 
 
 class SGDCyclic(Frozen):
@@ -24,12 +21,12 @@ class SGDCyclic(Frozen):
     """
 
     name: Literal["sgd_cyclic"] = "sgd_cyclic"
-    base_lr: _Positive = 0.001
-    max_lr: _Positive = 0.01
+    base_lr: Positive = 0.001
+    max_lr: Positive = 0.01
     cycles: int = Field(4, ge=1)
     mode: Literal["triangular", "triangular2"] = "triangular"
-    base_momentum: _Fraction = 0.8
-    max_momentum: _Fraction = 0.9
+    base_momentum: Fraction = 0.8
+    max_momentum: Fraction = 0.9
     weight_decay: float = Field(0, ge=0, allow_inf_nan=False)
 
 
@@ -37,7 +34,7 @@ class AdamWOneCycle(Frozen):
     """AdamW under one cycle: up to max_lr in the first `warmup` of the run, then down to 0."""
 
     name: Literal["adamw_onecycle"] = "adamw_onecycle"
-    max_lr: _Positive = 0.003
+    max_lr: Positive = 0.003
     warmup: float = Field(0.25, gt=0, lt=1)
     weight_decay: float = Field(0.01, ge=0, allow_inf_nan=False)
 
@@ -46,7 +43,7 @@ class Adam(Frozen):
     """Adam at a constant rate, as in the published system's first pretraining."""
 
     name: Literal["adam"] = "adam"
-    lr: _Positive = 0.0001
+    lr: Positive = 0.0001
 
 
 Optimizer = SGDCyclic | AdamWOneCycle | Adam

@@ -21,7 +21,7 @@ from rich.progress import (
     Progress as Bars,
 )
 
-from experiments.train import Progress
+from experiments.state import Progress
 
 
 @contextmanager

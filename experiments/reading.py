@@ -37,11 +37,16 @@ def read(model: Reader, objective: Objective, pixels: Tensor) -> list[Reading]:
 def label_losses(
     model: Reader, objective: Objective, pixels: Tensor, texts: list[str]
 ) -> list[float]:
-    """The loss of each image's label by itself: how unlikely the model finds it."""
+    """-log P(label) of each image, natural logarithm: how unlikely the model finds its label.
+
+    A decoder that reads its own output is told the label; infinite for one it can never emit.
+    """
     losses: list[float] = []
-    for batch in score(model, pixels):
-        for i in range(len(batch.steps)):
-            alone = Scores(*(None if s is None else s[i : i + 1].cpu() for s in batch))  # type: ignore[arg-type]
-            target = objective.encode([texts[len(losses)]])
-            losses.append(objective.loss(alone, target)["total"].item())
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        for images in torch.split(pixels, BATCH):
+            labels = texts[len(losses) : len(losses) + len(images)]
+            teacher = objective.encode(labels).classes.to(device)
+            scores = model.eval()(to_input(images, device), teacher)
+            losses += (-objective.log_probability(scores.cpu(), labels)).tolist()
     return losses

@@ -10,6 +10,7 @@ from pathlib import Path
 from analysis.metrics import against_people, character_error_rate, exact_match
 from experiments.data.images import Images
 from experiments.data.splits import Split
+from experiments.tracking import PREDICTIONS
 from losses import Reading
 
 # Part (val, test, human) -> index into Images -> reading.
@@ -95,7 +96,25 @@ def reader_rows(images: Images) -> list[list[object]]:
     return rows
 
 
-def write_table(file: Path, rows: list[list[object]]) -> Path:
+def write_tables(
+    folder: Path,
+    images: Images,
+    split: Split,
+    readings: Readings,
+    losses: dict[str, dict[int, float]],
+) -> list[Path]:
+    """The tables of a record as CSV; the predictions last, since a record counts once it has them.
+
+    losses: part -> index into Images -> how unlikely its label is; empty where nobody told.
+    """
+    tables = {"images.csv": image_rows(images, split, readings)}
+    if images.readings:
+        tables["readers.csv"] = reader_rows(images)
+    tables[PREDICTIONS] = prediction_rows(images, readings, losses)
+    return [_write_table(folder / name, rows) for name, rows in tables.items()]
+
+
+def _write_table(file: Path, rows: list[list[object]]) -> Path:
     """Rows as CSV; returns the file."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)

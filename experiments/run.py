@@ -22,17 +22,11 @@ from experiments.data.strings import ensure_strings
 from experiments.lock import lock
 from experiments.progress import EpochLog
 from experiments.reading import label_losses, read
-from experiments.results import (
-    human_metrics,
-    image_rows,
-    label_metrics,
-    prediction_rows,
-    reader_rows,
-    write_table,
-)
+from experiments.results import human_metrics, label_metrics, write_tables
 from experiments.start import start_weights
-from experiments.tracking import PREDICTIONS, RunRecord, Tracker
-from experiments.train import Fitted, Progress, fit
+from experiments.state import Progress
+from experiments.tracking import RunRecord, Tracker
+from experiments.train import Fitted, fit
 
 
 def data_folder(data: Path | None, out: Path) -> Path:
@@ -153,13 +147,8 @@ def _log_results(
         weights = Path(making, "weights.safetensors")
         save_file({k: v.contiguous() for k, v in fitted.model.state_dict().items()}, weights)
         record.log_file(weights)
-        tables = {"images.csv": image_rows(images, split, readings)}
-        if images.readings:
-            tables["readers.csv"] = reader_rows(images)
-        # Last, since a run counts once it has its predictions.
-        tables[PREDICTIONS] = prediction_rows(images, readings, losses)
-        for name, rows in tables.items():
-            record.log_file(write_table(Path(making, name), rows))
+        for file in write_tables(Path(making), images, split, readings, losses):
+            record.log_file(file)
 
 
 def _tags(config: RunConfig, images: Images) -> dict[str, str]:

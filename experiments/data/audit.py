@@ -1,4 +1,4 @@
-"""What is wrong with a data set, as one JSON document; the README tells its keys."""
+"""What is wrong with a data set, as one JSON document; AUDIT.md tells its keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ import numpy as np
 import torch
 
 import models
-from analysis.stats import Interval, share
 from experiments.config import RunConfig
-from experiments.data.cells import LABELLED_PARTS, Row, read_cells
+from experiments.data import copies
+from experiments.data.cells import Row, read_cells
 from experiments.data.lists import Problem, lacks
-from experiments.data.scan import INK, NEAR, Scan, scan
+from experiments.data.scan import INK, NEAR, scan
 from losses.ctc import steps_needed
 
 # Backbones whose time steps are told; others of torchvision give as many at the same width stride.
@@ -27,8 +26,6 @@ STRIDES = (2, 4, 8, 16, 32)
 _STEPS = 64
 # Raise it when a key begins to mean something else.
 VERSION = 1
-
-_LABELLED = (*LABELLED_PARTS, "unlisted")
 
 _NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)", re.ASCII)
 
@@ -75,11 +72,11 @@ def audit(
     found = scan(rows, on_start(len(rows)))
     problems += [Problem("unreadable image", text) for text in found.unreadable.values()]
     labelled = [row for row in rows if row.label is not None]
-    conflicts = _conflicts(rows, found)
-    near = _near_only(found)
+    conflicts = copies.conflicting(rows, found)
+    near = copies.near_only(found)
     blank = [int(i) for i, contrast in zip(found.at, found.contrast, strict=True) if contrast < INK]
     sizes = Counter(found.sizes)
-    copies = np.bincount(found.groups) if len(found.groups) else np.zeros(0, dtype=int)
+    group_sizes = np.bincount(found.groups) if len(found.groups) else np.zeros(0, dtype=int)
     facts = {
         "audit": VERSION,
         "dataset": cells.name,
@@ -106,18 +103,18 @@ def audit(
             if not _NUMBER.fullmatch(row.label or "")
         ],
         "duplicates": {
-            "groups": int((copies > 1).sum()),
-            "images": int(copies[copies > 1].sum()),
+            "groups": int((group_sizes > 1).sum()),
+            "images": int(group_sizes[group_sizes > 1].sum()),
         },
         "near_identical": [[_name(rows[i]) for i in group] for group in near],
-        "leaks": _leaks(rows, found),
-        "overlap": _overlap(rows, found),
+        "leaks": copies.leaks(rows, found),
+        "overlap": copies.overlap(rows, found),
         "conflicts": [
             [{"filename": _name(rows[i]), "label": rows[i].label} for i in group]
             for group in conflicts
         ],
-        "conflicts_cost": _cost(rows, found, conflicts),
-        "known_truth": _known_truth(rows, found, cells.readings),
+        "conflicts_cost": copies.conflicts_cost(rows, found, conflicts),
+        "known_truth": copies.known_truth(rows, found, cells.readings),
         "ctc_infeasible": _infeasible([row.label or "" for row in labelled]),
         "time_steps": _time_steps(config, backbones),
         "measures": {
@@ -136,121 +133,6 @@ def _name(row: Row) -> str:
 
 def _counts(values: Any) -> dict[str, int]:
     return {str(value): n for value, n in sorted(Counter(values).items())}
-
-
-def _members(rows: tuple[Row, ...], found: Scan) -> dict[int, list[int]]:
-    """Groups of identical images that have labelled ones -> these, as indices of rows."""
-    members: dict[int, list[int]] = {}
-    for index, group in zip(found.at.tolist(), found.groups.tolist(), strict=True):
-        if rows[index].label is not None:
-            members.setdefault(group, []).append(index)
-    return members
-
-
-def _conflicts(rows: tuple[Row, ...], found: Scan) -> list[list[int]]:
-    return [at for at in _members(rows, found).values() if len({rows[i].label for i in at}) > 1]
-
-
-def _near_only(found: Scan) -> list[list[int]]:
-    """One image of each group of identical ones, where several such are near-identical."""
-    first = np.unique(found.groups, return_index=True)[1]
-    linked: dict[int, list[int]] = {}
-    for place in sorted(first.tolist()):
-        linked.setdefault(int(found.near[place]), []).append(int(found.at[place]))
-    return [at for at in linked.values() if len(at) > 1]
-
-
-def _groups_by_part(rows: tuple[Row, ...], found: Scan) -> dict[str, list[int]]:
-    """The groups of the images of each part, an entry an image."""
-    by_part: dict[str, list[int]] = {}
-    for index, group in zip(found.at.tolist(), found.groups.tolist(), strict=True):
-        by_part.setdefault(rows[index].part, []).append(group)
-    return by_part
-
-
-def _leaks(rows: tuple[Row, ...], found: Scan) -> list[dict[str, Any]]:
-    """What a careless run would be judged or selected on after having learnt it."""
-    by_part = _groups_by_part(rows, found)
-    labelled = {group for part in _LABELLED for group in by_part.get(part, [])}
-    train = set(by_part.get("train", []))
-    leaks = []
-    for part, of, known in (
-        ("val", "train", train),
-        ("dev", "train", train),
-        ("human", "labelled", labelled),
-    ):
-        if shared := sum(group in known for group in by_part.get(part, [])):
-            leaks.append({"part": part, "of": of, "images": shared})
-    return leaks
-
-
-def _overlap(rows: tuple[Row, ...], found: Scan) -> list[dict[str, Any]]:
-    """Every pair of parts: how many images of `part` are identical to one in `of`."""
-    by_part = _groups_by_part(rows, found)
-    return [
-        {"part": part, "of": of, "images": sum(g in set_of for g in by_part[part])}
-        for one, other in combinations(by_part, 2)
-        for part, of in ((one, other), (other, one))
-        for set_of in [set(by_part[of])]
-    ]
-
-
-def _cost(rows: tuple[Row, ...], found: Scan, conflicts: list[list[int]]) -> dict[str, Any] | None:
-    """What the conflicts put out of reach of any reader that gives one answer an image.
-
-    `images`: in each group all labels but the commonest are lost, whatever is read. The share of
-    them among duplicated images is an estimate for all images, if these are labelled as well. Its
-    interval is that of the share of groups with a conflict (Wilson), scaled. None without groups.
-    """
-    groups = [at for at in _members(rows, found).values() if len(at) > 1]
-    if not groups:
-        return None
-    duplicated = sum(map(len, groups))
-    lost = sum(len(at) - max(Counter(rows[i].label for i in at).values()) for at in conflicts)
-    rate = share(len(conflicts), len(groups))
-    # Images lost a conflict, of all duplicated ones; without conflicts one an average group.
-    scale = (
-        lost / len(conflicts) * len(groups) / duplicated
-        if conflicts
-        else (len(groups) / duplicated)
-    )
-    return {
-        "images": lost,
-        "duplicated": duplicated,
-        "groups": len(groups),
-        "unreachable": {
-            "estimate": rate.estimate * scale,
-            "low": rate.low * scale,
-            "high": rate.high * scale,
-        },
-    }
-
-
-def _known_truth(
-    rows: tuple[Row, ...], found: Scan, readings: dict[str, dict[str, str]]
-) -> dict[str, Any]:
-    """Human-read images that are identical to labelled ones: their label is known."""
-    labels = {group: {rows[i].label for i in at} for group, at in _members(rows, found).items()}
-    truth: dict[str, str] = {}
-    conflicting = 0
-    for index, group in zip(found.at.tolist(), found.groups.tolist(), strict=True):
-        if rows[index].part == "human" and group in labels:
-            known = labels[group]
-            conflicting += len(known) > 1
-            if len(known) == 1:
-                truth[rows[index].filename] = next(iter(known)) or ""
-    scores = {}
-    for reader, by_name in readings.items():
-        read = [name for name in truth if name in by_name]
-        right = sum(by_name[name] == truth[name] for name in read)
-        scores[reader] = {"right": right, "of": len(read)} | (
-            _ends(share(right, len(read))) if read else {}
-        )
-    return {"images": len(truth), "conflicting": conflicting, "readers": scores}
-
-
-def _ends(interval: Interval) -> dict[str, float]:
-    return {"share": interval.estimate, "low": interval.low, "high": interval.high}
 
 
 def _infeasible(labels: list[str]) -> dict[str, float]:

@@ -18,8 +18,9 @@ from scipy.ndimage import map_coordinates
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
-from experiments.config import Affine, RunConfig
+from experiments.config import RunConfig
 from experiments.data.augment import DRAWS, affine, draw, none
+from experiments.data.strengths import Affine
 
 STILL = {"degrees": 0, "translate": 0, "scale": (1, 1), "shear": 0}
 

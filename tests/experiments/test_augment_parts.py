@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from experiments.config import Paper, RunConfig, Strong
+from experiments.config import RunConfig
 from experiments.data.augment import DRAWS, draw, paper, strong
+from experiments.data.strengths import Paper, Strong
 
 SIZES = pytest.mark.parametrize(("height", "width"), [(40, 80), (64, 64), (34, 60)])
 

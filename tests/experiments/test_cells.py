@@ -8,27 +8,12 @@ import pytest
 
 from experiments.data.cells import read_cells
 from experiments.errors import UserError
+from tests.editing import replace_row, rewrite, rows_of
 
 CHARSET = "0123456789.-"
 VALUES = "cell_images/training_set_values.txt"
 LABELLED = "cell_images/training_set"
 HUMAN = "cell_images/validation_set"
-
-
-def rows_of(file):
-    """The lines of a list, to be changed and written back."""
-    return file.read_text().splitlines()
-
-
-def rewrite(file, rows):
-    file.write_text("".join(f"{row}\n" for row in rows))
-
-
-def replace_row(file, number, row):
-    """Put another row in; rows are counted from 1, as an editor does."""
-    rows = rows_of(file)
-    rows[number - 1] = row
-    rewrite(file, rows)
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from torch import nn
 
 from experiments import combine
 from experiments.combine import Member, read_together
-from experiments.config import Affine, run_config
+from experiments.config import run_config
+from experiments.data.strengths import Affine
 from experiments.reading import read
 from losses.ce_stop import CrossEntropyStop
 from losses.ctc import CTC

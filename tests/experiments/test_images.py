@@ -20,6 +20,7 @@ from experiments.data.cells import read_cells
 from experiments.data.decode import open_rgb
 from experiments.data.images import data_digest, load_images
 from experiments.errors import UserError
+from tests.editing import replace_row, rewrite, rows_of
 
 CHARSET = "0123456789.-"
 VALUES = "cell_images/training_set_values.txt"
@@ -30,22 +31,6 @@ SIZE = (34, 60, 3)  # the size that the cells have: nothing is resized
 
 def load(folder, size=SIZE):
     return load_images(read_cells(folder, CHARSET), *size)
-
-
-def rows_of(file):
-    """The lines of a list, to be changed and written back."""
-    return file.read_text().splitlines()
-
-
-def rewrite(file, rows):
-    file.write_text("".join(f"{row}\n" for row in rows))
-
-
-def replace_row(file, number, row):
-    """Put another row in; rows are counted from 1, as an editor does."""
-    rows = rows_of(file)
-    rows[number - 1] = row
-    rewrite(file, rows)
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import json
 import re
-import signal
-import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -14,7 +12,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from experiments import ablation as ablation_room
-from experiments.__main__ import main
 from experiments.config import run_config
 from experiments.data.cells import read_cells
 from experiments.data.images import load_images
@@ -347,22 +344,6 @@ def test_a_run_that_was_stopped_goes_on_from_its_checkpoint_not_from_its_start(c
 
 
 # --- from command line to report
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["experiments", *map(str, arguments)])
-        before = signal.getsignal(signal.SIGTERM)
-        try:
-            with pytest.raises(SystemExit) as ended:
-                main()
-        finally:
-            signal.signal(signal.SIGTERM, before)
-        captured = capsys.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")
