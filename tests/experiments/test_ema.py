@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from experiments import state, train
+from experiments import checkpoint, train
 from experiments.config import run_config
 from experiments.data.splits import make_split
 from experiments.data.strings import ensure_strings
@@ -122,7 +122,7 @@ def test_a_run_that_was_stopped_goes_on_with_its_average_bit_for_bit(data, tmp_p
     resumed = fit("broken", lambda epoch, *_: epochs.append(epoch))
     assert epochs[0] == 1
     assert resumed.progress.history == whole.progress.history
-    last = [state.checkpoint.load(tmp_path / f"{n}.safetensors")[0] for n in ("whole", "broken")]
+    last = [checkpoint.load(tmp_path / f"{n}.safetensors")[0] for n in ("whole", "broken")]
     assert sum(name.startswith("average.") for name in last[0]) > 10
     assert last[0].keys() == last[1].keys()
     assert all(torch.equal(last[0][name], last[1][name]) for name in last[0])
