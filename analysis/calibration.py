@@ -1,4 +1,4 @@
-"""From which confidence on readings are right as often as is wanted."""
+"""How far a confidence can be trusted, and from which one on readings are right often enough."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
 from analysis.stats import Interval, share
 
@@ -51,11 +53,7 @@ def reject_below(confidences: Sequence[float], right: Sequence[bool], accuracy: 
     the accuracy may be a little lower. Its interval says how little the readings may prove.
     Raises UnreachableError with the highest accuracy that there is, at its largest coverage.
     """
-    order = np.argsort(confidences)[::-1]
-    sure = np.asarray(confidences, dtype=float)[order]
-    hits = np.cumsum(np.asarray(right, dtype=bool)[order])
-    # Readings of one confidence are kept or rejected together.
-    ends = np.flatnonzero(np.append(sure[1:] < sure[:-1], True))
+    sure, hits, ends = _surest_first(confidences, right)
     shares = hits[ends] / (ends + 1)
     reached = np.flatnonzero(shares >= accuracy)
     at = int(ends[reached[-1] if len(reached) else np.flatnonzero(shares == shares.max())[-1]])
@@ -63,3 +61,71 @@ def reject_below(confidences: Sequence[float], right: Sequence[bool], accuracy: 
     if not len(reached):
         raise UnreachableError(accuracy, kept)
     return kept
+
+
+def reliability(
+    confidences: Sequence[float], right: Sequence[bool], bins: int = 10
+) -> pd.DataFrame:
+    """How often readings are right that are so confident, in bins of about as many readings each.
+
+    confidences, right: of the same readings, one or more. Bins whose ends are the same are one.
+
+    Columns: readings (how many), confidence (their mean), and the share that is right with its
+    95% interval: estimate, low, high. Ordered by confidence.
+    """
+    read = pd.DataFrame(
+        {"confidence": np.asarray(confidences, float), "right": np.asarray(right, bool)}
+    )
+    where = pd.qcut(read["confidence"], bins, labels=False, duplicates="drop")
+    # All of one confidence: that is one bin, which has no width.
+    by_bin = read.groupby(where.fillna(0))
+    table = by_bin.agg(
+        readings=("right", "size"), confidence=("confidence", "mean"), hits=("right", "sum")
+    )
+    shares = [share(int(hits), int(n)) for hits, n in zip(table["hits"], table["readings"])]
+    return table.drop(columns="hits").assign(
+        estimate=[s.estimate for s in shares],
+        low=[s.low for s in shares],
+        high=[s.high for s in shares],
+    )
+
+
+def calibration_error(confidences: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
+    """The expected calibration error over bins of equal mass; in 0..1, lower is better.
+
+    The mean distance of confidence and share right over the bins of `reliability`, weighted by
+    their readings (Naeini et al., 2015; equal mass as in Nixon et al., 2019). A few readings have
+    one above zero by chance alone.
+    """
+    table = reliability(confidences, right, bins)
+    gaps = (table["confidence"] - table["estimate"]).abs()
+    return float(np.average(gaps, weights=table["readings"]))
+
+
+def risk_by_coverage(confidences: Sequence[float], right: Sequence[bool]) -> pd.DataFrame:
+    """What share is wrong when only the surest readings are kept.
+
+    Columns: coverage (the share kept, rising to 1) and risk (the share of these that is wrong). A
+    row a confidence that occurs: readings of one confidence are kept or rejected together.
+    """
+    sure, hits, ends = _surest_first(confidences, right)
+    kept = ends + 1
+    return pd.DataFrame({"coverage": kept / len(sure), "risk": 1 - hits[ends] / kept})
+
+
+def keep_from(confidences: Sequence[float], right: Sequence[bool], confidence: float) -> Kept:
+    """What is left when readings below this confidence are rejected."""
+    keep = np.asarray(confidences, float) >= confidence
+    hits = int(np.asarray(right, bool)[keep].sum())
+    return Kept(confidence, int(keep.sum()), hits, len(keep))
+
+
+def _surest_first(
+    confidences: Sequence[float], right: Sequence[bool]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int_], npt.NDArray[np.int_]]:
+    """Falling confidences, how many are right down to each, and the last place of each value."""
+    order = np.argsort(confidences)[::-1]
+    sure = np.asarray(confidences, dtype=float)[order]
+    hits = np.cumsum(np.asarray(right, dtype=bool)[order])
+    # Readings of one confidence are kept or rejected together.
+    return sure, hits, np.flatnonzero(np.append(sure[1:] < sure[:-1], True))

@@ -20,7 +20,12 @@ code { background: #8882; padding: 0 .2em; border-radius: .2em; overflow-wrap: a
 figure { margin: 0; max-width: 16rem; }
 figure img { min-height: 68px; max-width: 100%; image-rendering: pixelated; background: #fff; }
 figcaption { font-size: .85rem; overflow-wrap: anywhere; }
+figure.chart { max-width: 100%; margin: 1.5rem 0; }
+figure.chart img { min-height: 0; min-width: min(34rem, 150vw); image-rendering: auto; }
 """
+
+# Charts stand beside the page, as PNG, for Markdown and for whoever wants one alone.
+_CHARTS = "figures"
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,27 @@ class Picture:
     caption: str
 
 
+@dataclass(frozen=True)
+class Chart:
+    """A drawn figure, as SVG for the page and as PNG beside it.
+
+    name: of its file, unique in the page. alt: what it shows, in words, for who cannot see it.
+    caption: Markdown.
+    """
+
+    name: str
+    svg: bytes
+    png: bytes
+    alt: str
+    caption: str
+
+
 @dataclass
 class Page:
-    """Parts in their order: Markdown texts, and galleries of pictures."""
+    """Parts in their order: Markdown texts, charts, and galleries of pictures."""
 
     title: str
-    _parts: list[str | list[Picture]] = field(default_factory=list)
+    _parts: list[str | Chart | list[Picture]] = field(default_factory=list)
 
     def text(self, markdown: str) -> None:
         """A paragraph, heading or list in Markdown; names and labels of a user go through `code`.
@@ -56,27 +76,25 @@ class Page:
         """Images side by side; in Markdown, which holds none, their captions."""
         self._parts.append(gallery)
 
+    def chart(self, chart: Chart) -> None:
+        """A drawn figure; in Markdown a link to its PNG."""
+        self._parts.append(chart)
+
     def headline(self) -> str:
         """The first text, as plain words."""
         return next((part for part in self._parts if isinstance(part, str)), "").replace("**", "")
 
     def markdown(self) -> str:
-        """The page without its pictures."""
-        parts = [
-            part if isinstance(part, str) else "\n".join(f"- {code(p.caption)}" for p in part)
-            for part in (f"# {self.title}", *self._parts)
-        ]
+        """The page without its pictures; its charts are links to their files."""
+        parts = [_in_markdown(part) for part in (f"# {self.title}", *self._parts)]
         return "\n\n".join(part for part in parts if part) + "\n"
 
     def html(self) -> str:
-        """The page with its pictures inside."""
+        """The page with its charts and pictures inside."""
         renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
         body = "\n".join(
-            renderer.render(part) if isinstance(part, str) else _gallery(part)
-            for part in (f"# {self.title}", *self._parts)
+            _in_html(part, renderer) for part in (f"# {self.title}", *self._parts)
         )
-        body = body.replace("<table>", '<div class="wide"><table>')
-        body = body.replace("</table>", "</table></div>")
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -85,12 +103,19 @@ class Page:
         )
 
     def write(self, folder: Path, name: str) -> list[Path]:
-        """Write NAME.md and NAME.html, each whole or not at all; returns the files."""
-        folder.mkdir(parents=True, exist_ok=True)
-        files = [folder / f"{name}.md", folder / f"{name}.html"]
-        for file, text in zip(files, (self.markdown(), self.html()), strict=True):
+        """Write NAME.md, NAME.html and the charts, each whole or not at all; returns the files.
+
+        The charts come first: no page links to one that is not there.
+        """
+        charts = [part for part in self._parts if isinstance(part, Chart)]
+        (folder / _CHARTS if charts else folder).mkdir(parents=True, exist_ok=True)
+        drawn = [folder / _CHARTS / f"{chart.name}.png" for chart in charts]
+        for file, chart in zip(drawn, charts, strict=True):
+            replace_file(file, chart.png)
+        pages = [folder / f"{name}.md", folder / f"{name}.html"]
+        for file, text in zip(pages, (self.markdown(), self.html()), strict=True):
             replace_file(file, text)
-        return files
+        return [*pages, *drawn]
 
 
 def code(text: str) -> str:
@@ -103,20 +128,46 @@ def code(text: str) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
-def replace_file(file: Path, text: str) -> None:
+def replace_file(file: Path, content: str | bytes) -> None:
     """Write a file of ours, whole or not at all."""
     making = file.with_name(f"{file.name}.making")
-    making.write_text(text, encoding="utf-8", errors="replace")
+    if isinstance(content, str):
+        content = content.encode("utf-8", errors="replace")
+    making.write_bytes(content)
     making.replace(file)
 
 
-def _gallery(pictures: list[Picture]) -> str:
-    figures = []
-    for picture in pictures:
-        source = f"data:{picture.media_type};base64,{base64.b64encode(picture.content).decode()}"
-        caption = html.escape(picture.caption)
-        figures.append(
-            f'<figure><img src="{source}" alt="{html.escape(picture.caption, quote=True)}">'
+def _in_markdown(part: str | Chart | list[Picture]) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Chart):
+        # In the text of a link a bracket would end it.
+        alt = part.alt.replace("[", "(").replace("]", ")")
+        return f"![{alt}]({_CHARTS}/{part.name}.png)\n\n{part.caption}"
+    return "\n".join(f"- {code(picture.caption)}" for picture in part)
+
+
+def _in_html(part: str | Chart | list[Picture], renderer: MarkdownIt) -> str:
+    if isinstance(part, str):
+        body = renderer.render(part)
+        body = body.replace("<table>", '<div class="wide"><table>')
+        return body.replace("</table>", "</table></div>")
+    if isinstance(part, Chart):
+        image = _image(part.svg, "image/svg+xml", part.alt)
+        caption = renderer.renderInline(part.caption)
+        return (
+            f'<figure class="chart" id="{html.escape(part.name)}"><div class="wide">{image}</div>'
             f"<figcaption>{caption}</figcaption></figure>"
         )
+    figures = [
+        f"<figure>{_image(picture.content, picture.media_type, picture.caption)}"
+        f"<figcaption>{html.escape(picture.caption)}</figcaption></figure>"
+        for picture in part
+    ]
     return f'<div class="pictures">\n{chr(10).join(figures)}\n</div>'
+
+
+def _image(content: bytes, media_type: str, alt: str) -> str:
+    """An image inside the page: as an image, an SVG can neither run nor load anything."""
+    source = f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+    return f'<img src="{source}" alt="{html.escape(alt, quote=True)}">'

@@ -1,4 +1,4 @@
-"""The comparison as Markdown and CSV."""
+"""The report: one set of tables as a page, as Markdown, as CSV."""
 
 from __future__ import annotations
 
@@ -7,265 +7,109 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis import humans, tables
-from analysis.averaging import averaged
+from analysis import tables
 from analysis.load import Results, load
-from analysis.page import replace_file
-from analysis.stats import Interval
-from analysis.tables import Comparison, Section
+from analysis.page import Page, replace_file
+from analysis.sections.averages import write_averaging
+from analysis.sections.chapter import Chapter, PictureOf, chapter
+from analysis.sections.cost import write_cost
+from analysis.sections.mistakes import write_mistakes
+from analysis.sections.people import write_people, write_people_chart
+from analysis.sections.provenance import run_page, write_provenance, write_uncounted
+from analysis.sections.trust import write_trust
+from analysis.sections.verdict import answer, write_verdict
 
-# What the published repository says of itself: accuracy, human agreement, and the lead of
-# cross-entropy + stop over CTC ("10%+"), as fractions.
-CLAIMED_ACCURACY, CLAIMED_AGREEMENT, CLAIMED_LEAD = 0.9466, 0.93, 0.10
-
-# With as many, simulated intervals cover the truth about as often as they say.
-_ENOUGH_SEEDS = 8
+_TITLE = "Which head reads handwritten numbers better?"
 
 
 class Written(NamedTuple):
-    """The files of a report, and its answer for each data set and split."""
+    """The files of a report, its figures apart, and its answer for each data set and split."""
 
     files: list[Path]
+    figures: list[Path]
     answers: list[str]
 
 
-def write_report(out: Path, folder: Path) -> Written:
-    """Write report.md and runs.csv of the store below `out`. Raises NoRunsError."""
+def write_report(out: Path, folder: Path, picture_of: PictureOf | None = None) -> Written:
+    """Write report.html, report.md, runs.csv, comparisons.csv and figures/ of the store at `out`.
+
+    picture_of: the images of the data sets, for pictures of mistakes.
+    Raises NoRunsError.
+    """
     results = load(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    report, runs = folder / "report.md", folder / "runs.csv"
-    replace_file(report, markdown(results))
-    replace_file(runs, results.runs.drop(columns="folder").to_csv())
+    chapters = read_chapters(results)
+    made, *rest = build(results, chapters, picture_of).write(folder, "report")
+    page, figures = rest[0], rest[1:]
+    csvs = {
+        "runs.csv": results.runs.drop(columns="folder").assign(
+            page=[run_page(run, str(run_id)) for run_id, run in results.runs.iterrows()]
+        ),
+        "comparisons.csv": comparisons(chapters).set_index("dataset"),
+    }
+    for name, table in csvs.items():
+        replace_file(folder / name, table.to_csv())
     answers = [
-        f"{section.dataset}, {section.split} split: "
-        + answer(section, tables.comparisons(section, results.predictions))
-        for section in tables.sections(results)
+        f"{c.section.dataset}, {c.section.split} split: {answer(c)}".replace("**", "")
+        for c in chapters
     ]
-    return Written([report, runs], [text.replace("**", "") for text in answers])
+    return Written([page, made, *(folder / name for name in csvs)], figures, answers)
+
+
+def read_chapters(results: Results) -> list[Chapter]:
+    """The tables of each data set and split."""
+    return [
+        chapter(results, section, number, tables.comparisons(section, results.predictions))
+        for number, section in enumerate(tables.sections(results))
+    ]
+
+
+def build(
+    results: Results, chapters: list[Chapter], picture_of: PictureOf | None = None
+) -> Page:
+    """The whole page; a chapter a data set and split."""
+    page = Page(_TITLE)
+    for one in chapters:
+        page.text(f"## {one.section.dataset}, {one.section.split} split")
+        write_verdict(page, one)
+        write_people_chart(page, one)
+        write_people(page, one)
+        write_averaging(page, one)
+        write_mistakes(page, one, picture_of)
+        write_trust(page, one)
+        write_cost(page, one)
+        write_provenance(page, one)
+    write_uncounted(page, results, [one.section for one in chapters])
+    return page
 
 
 def markdown(results: Results) -> str:
-    """The whole report; a section a data set and split."""
-    lines = ["# Which head reads handwritten numbers better?", ""]
-    for section in tables.sections(results):
-        lines += _section(section, results)
-    if len(results.unfinished):
-        lines += ["## Runs that do not count", ""]
-        lines += [
-            f"- {row['tags.mlflow.runName']} ({row['run_id']}): {row['status']}"
-            for _, row in results.unfinished.iterrows()
-        ]
-        lines += [""]
-    return "\n".join(lines)
+    """The whole report as Markdown."""
+    return build(results, read_chapters(results)).markdown()
 
 
-def _section(section: Section, results: Results) -> list[str]:
-    predictions = results.predictions[results.predictions["run_id"].isin(section.runs.index)]
-    pairs = tables.comparisons(section, predictions)
-    lines = [f"## {section.dataset}, {section.split} split", ""]
-    lines += [answer(section, pairs), ""]
-    lines += _arms(section, predictions)
-    if pairs:
-        lines += [
-            "### The same arm but for the loss",
-            "",
-            "Difference in exact match on the leak-free test images, in points, with its 95% "
-            "interval (paired bootstrap over seeds and groups of identical images). "
-            + _caution(pairs),
-            "",
-            *_grid(
-                ["first", "second", "seeds", "images", "first - second", "95% interval", "shown?"],
-                [_comparison_row(pair) for pair in pairs],
-            ),
-        ]
-    lines += _averaging(section, results)
-    lines += _people(section, results, predictions)
-    lines += _provenance(section)
-    return lines
-
-
-def answer(section: Section, pairs: list[Comparison]) -> str:
-    """One sentence: of the pairs that differ in the loss alone, the one that validates best."""
-    if (best := tables.best_by_validation(section, pairs)) is None:
-        return (
-            "There is nothing to compare yet: no two arms that differ in the loss alone have a "
-            "seed and a leak-free test image in common."
-        )
-    return _sentence(best)
-
-
-def _sentence(compared: Comparison) -> str:
-    if compared.difference.estimate < 0:
-        compared = compared.turned()
-    d = compared.difference
-    first, second = f"**{compared.first}**", f"**{compared.second}**"
-    seeds = "1 seed" if compared.seeds == 1 else f"{compared.seeds} seeds"
-    if compared.seeds < _ENOUGH_SEEDS:
-        seeds = f"{seeds} only, and it holds for these"
-    basis = (
-        f"{_signed(d.estimate)} points (95% interval {_points(d)}; {seeds}, {compared.images} "
-        "leak-free test images, the pair chosen by validation)"
-    )
-    if _shown(d):
-        text = f"{first} reads more cells right than {second}: {basis}."
-    else:
-        seen = 50 * (d.high - d.low)
-        text = (
-            f"No difference is shown between {first} and {second}: {basis}; one of less than "
-            f"about {seen:.1f} points could not have been seen."
-        )
-    if d.low > -CLAIMED_LEAD and d.high < CLAIMED_LEAD:
-        text += f" A lead of {100 * CLAIMED_LEAD:.0f} points either way is ruled out for these two."
-    return text
-
-
-def _arms(section: Section, predictions: pd.DataFrame) -> list[str]:
-    table = tables.arms(section)
-    test = predictions[predictions["split"] == "test"]
-    images = test.drop_duplicates("filename")
-    heads = ["arm", "seeds", "val", "test", "leak-free test", "CER", "train seconds"]
+def comparisons(chapters: list[Chapter]) -> pd.DataFrame:
+    """A row a pair of arms, with the runs on either side."""
     rows = []
-    for _, arm in table.iterrows():
-        clean = "test" if section.split == "clean" else "test_clean"
-        rows.append(
-            [
-                arm["label"],
-                str(arm["seeds"]),
-                _mean(arm, "val"),
-                _mean(arm, "test"),
-                _mean(arm, clean),
-                _mean(arm, "cer"),
-                f"{arm['seconds']:.0f}",
-            ]
-        )
-    return [
-        "### Arms",
-        "",
-        "Exact match in percent, every character counted; mean over seeds, and their standard "
-        f"deviation where there are several. Test: {len(images)} images, {images['clean'].sum()} "
-        "of them without an identical image in training. Epochs are chosen by `val`; the table is "
-        "ordered by it.",
-        "",
-        *_grid(heads, rows),
-    ]
-
-
-def _averaging(section: Section, results: Results) -> list[str]:
-    if not (found := averaged(section, results)):
-        return []
-    scores = ["val", "leak-free test", "agreed"]
-    costs = ["training", "reading", "parameters"]
-    rows = [
-        [
-            *(one.what, one.beside, *map(_percent, (one.val, one.clean, one.agreed))),
-            *(_signed(one.difference.estimate), _points(one.difference)),
-            "yes" if _shown(one.difference) else "no",
-            *(f"{times:.1f}x" for times in (one.training, one.reading, one.parameters)),
-        ]
-        for one in found
-    ]
-    return [
-        "### Averaging",
-        "",
-        "Averaged weights (`ema`) beside the same arm without; runs that read together, or several "
-        "views of an image, beside the best member by `val`. Exact match in percent (`val` of an "
-        "ensemble: on images that no member learnt from); the gain in points on the leak-free test "
-        "images with its 95% interval, for an ensemble of these very runs; the cost as a multiple. "
-        "Which runs read together was not chosen here.",
-        "",
-        *_grid(["averaged", "beside", *scores, "gain", "95% interval", "shown?", *costs], rows),
-    ]
-
-
-def _people(section: Section, results: Results, predictions: pd.DataFrame) -> list[str]:
-    readers = results.readers[results.readers["data_digest"] == section.digest]
-    readings = humans.side_by_side(readers)
-    if readings.empty:
-        return ["### People", "", "This data set has no images that two people read.", ""]
-    agree = humans.agreement(readings)
-    seen = predictions[predictions["split"] == "human"]
-    leak_free = set(seen.loc[seen["clean"], "filename"])
-    columns = ["human1", "human2", "agreed", "either"]
-    rows = [
-        [name, *(_percent(scores[c]) for c in columns), _percent(clean["agreed"])]
-        for name in sorted(set(readings.columns) - set(humans.PEOPLE))
-        for scores in [humans.score(readings, name)]
-        for clean in [humans.score(readings[readings.index.isin(leak_free)], name)]
-    ]
-    for _, arm in tables.arms(section).iterrows():
-        rows.append([arm["label"], *(_mean(arm, c) for c in [*columns, "agreed_clean"])])
-    return [
-        "### Beside the people",
-        "",
-        f"Two people read {len(readings)} images and agree on {100 * agree.estimate:.2f}% of them "
-        f"(95% interval {100 * agree.low:.1f} to {100 * agree.high:.1f}). Published: "
-        f"{100 * CLAIMED_AGREEMENT:.0f}% agreement and {100 * CLAIMED_ACCURACY:.2f}% accuracy of "
-        "cross-entropy + stop. Exact match with each person, where both agree, and with either. "
-        "`output1` and `output2` are another model's readings: in the published data those of the "
-        "published model. The last column leaves out agreed images that also stand among the "
-        "training images.",
-        "",
-        *_grid(["reader", *columns, "agreed, leak-free"], rows),
-    ]
-
-
-def _provenance(section: Section) -> list[str]:
-    runs = section.runs
-    machines = ", ".join(sorted(set(runs["tags.machine"])))
-    versions = ", ".join(sorted(set(runs["tags.torch"])))
-    return [
-        f"Data digest `{section.digest}`; {len(runs)} runs (runs.csv); torch {versions}; "
-        f"{machines}.",
-        "",
-    ]
-
-
-def _caution(pairs: list[Comparison]) -> str:
-    """A bootstrap of a few seeds knows too little of how much seeds differ."""
-    many = f"None of the {len(pairs)} is corrected for their number. " if len(pairs) > 1 else ""
-    if min(pair.seeds for pair in pairs) >= _ENOUGH_SEEDS:
-        return many
-    return many + (
-        f"With fewer than {_ENOUGH_SEEDS} seeds these intervals are too narrow: they hold for the "
-        "seeds that were run, and a `yes` says little about others."
-    )
-
-
-def _comparison_row(pair: Comparison) -> list[str]:
-    d = pair.difference
-    return [
-        pair.first,
-        pair.second,
-        str(pair.seeds),
-        str(pair.images),
-        _signed(d.estimate),
-        _points(d),
-        "yes" if _shown(d) else "no",
-    ]
-
-
-def _shown(difference: Interval) -> bool:
-    return difference.low > 0 or difference.high < 0
-
-
-def _points(interval: Interval) -> str:
-    return f"{_signed(interval.low)} to {_signed(interval.high)}"
-
-
-def _signed(difference: float) -> str:
-    """In points; adding 0 takes the sign from a zero."""
-    return f"{round(100 * difference, 1) + 0.0:+.1f}"
-
-
-def _percent(value: float) -> str:
-    return "" if pd.isna(value) else f"{100 * value:.1f}"
-
-
-def _mean(arm: pd.Series, name: str) -> str:
-    mean, spread = _percent(arm[name]), _percent(arm[f"{name}_sd"])
-    return f"{mean} ± {spread}" if spread else mean
-
-
-def _grid(heads: list[str], rows: list[list[str]]) -> list[str]:
-    rule = ["---"] + ["---:"] * (len(heads) - 1)
-    return [f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows)] + [""]
+    for one in chapters:
+        ids = one.section.runs.reset_index().groupby("arm")["run_id"].agg(" ".join)
+        for pair in one.pairs:
+            rows.append(
+                {
+                    "dataset": one.section.dataset,
+                    "data_digest": one.section.digest,
+                    "split": one.section.split,
+                    "headline": pair is one.headline,
+                    "first": pair.first,
+                    "second": pair.second,
+                    "seeds": pair.seeds,
+                    "images": pair.images,
+                    "difference": pair.difference.estimate,
+                    "low": pair.difference.low,
+                    "high": pair.difference.high,
+                    "first_runs": ids[pair.arms[0]],
+                    "second_runs": ids[pair.arms[1]],
+                }
+            )
+    heads = ["dataset", "data_digest", "split", "headline", "first", "second", "seeds", "images"]
+    ends = ["difference", "low", "high", "first_runs", "second_runs"]
+    return pd.DataFrame(rows, columns=[*heads, *ends])

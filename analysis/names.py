@@ -1,0 +1,79 @@
+"""Names and looks of arms: short enough for a figure, and the same wherever an arm stands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# The objective and the decoder: what this comparison is about is always told.
+_ALWAYS = 2
+_START = "start="
+
+# Okabe and Ito's colours, which the colour-blind can tell apart, but for the yellow, which white
+# paper swallows.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1, 1.5))
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an arm is drawn: never by its colour alone."""
+
+    colour: str
+    marker: str
+    dashes: tuple[float, ...]
+
+
+def short_names(labels: Sequence[str]) -> tuple[dict[str, str], str]:
+    """A short name for each label, no two the same, and what it leaves out, in words.
+
+    Loss and decoder stay. What all labels share goes, and so does the commonest value of a
+    setting (`key=value`) among the labels that tell it.
+    """
+    tokens = {label: _tokens(label) for label in labels}
+    shared = [
+        token
+        for token in next(iter(tokens.values()), [])[_ALWAYS:]
+        if all(token in others for others in tokens.values())
+    ]
+    values: dict[str, Counter[str]] = {}
+    for of_label in tokens.values():
+        for token in of_label[_ALWAYS:]:
+            if "=" in token and token not in shared and not token.startswith(_START):
+                values.setdefault(token.split("=")[0], Counter())[token] += 1
+    # Of values as common the first in the alphabet, so that the order of arms decides nothing.
+    usual = {min(found, key=lambda t: (-found[t], t)) for found in values.values()}
+    names = {
+        label: " ".join(
+            token
+            for place, token in enumerate(of_label)
+            if place < _ALWAYS or (token not in shared and token not in usual)
+        )
+        for label, of_label in tokens.items()
+    }
+    if len(set(names.values())) < len(names):  # only one of them tells a setting at all
+        return {label: label for label in labels}, ""
+    told = [f"all arms are `{' '.join(shared)}`"] if shared else []
+    if usual:
+        told.append(f"where a name does not say otherwise `{' '.join(sorted(usual))}`")
+    return names, "; ".join(told)
+
+
+def looks(labels: Sequence[str]) -> dict[str, Look]:
+    """A look for each label in this order; the first seven differ in their colour."""
+    return {
+        label: Look(
+            _COLOURS[i % len(_COLOURS)],
+            _MARKERS[(i + i // len(_COLOURS)) % len(_MARKERS)],
+            _DASHES[i // len(_COLOURS) % len(_DASHES)],
+        )
+        for i, label in enumerate(dict.fromkeys(labels))
+    }
+
+
+def _tokens(label: str) -> list[str]:
+    """The words of a label; all that it started from is one of them."""
+    settings, start, chain = label.partition(f" {_START}")
+    return settings.split(" ") + ([_START + chain] if start else [])

@@ -1,0 +1,37 @@
+"""What averaging brought."""
+
+from __future__ import annotations
+
+from analysis.averaging import averaged
+from analysis.formats import percent, points, signed
+from analysis.page import Page
+from analysis.sections.chapter import Chapter
+from analysis.sections.verdict import shown
+
+
+def write_averaging(page: Page, chapter: Chapter) -> None:
+    """A row for each way of averaging; nothing where there is none."""
+    if not (found := averaged(chapter.section, chapter.results)):
+        return
+    scores = ["val", "leak-free test", "agreed"]
+    costs = ["training", "reading", "parameters"]
+    page.text("### Averaging")
+    page.text(
+        "Averaged weights (`ema`) beside the same arm without; runs that read together, or several "
+        "views of an image, beside the best member by `val`. Exact match in percent (`val` of an "
+        "ensemble: on images that no member learnt from); the gain in points on the leak-free test "
+        "images with its 95% interval, for an ensemble of these very runs; the cost as a multiple. "
+        "Which runs read together was not chosen here."
+    )
+    page.table(
+        ["averaged", "beside", *scores, "gain", "95% interval", "shown?", *costs],
+        [
+            [
+                *(one.what, one.beside, *map(percent, (one.val, one.clean, one.agreed))),
+                *(signed(one.difference.estimate), points(one.difference)),
+                "yes" if shown(one.difference) else "no",
+                *(f"{times:.1f}x" for times in (one.training, one.reading, one.parameters)),
+            ]
+            for one in found
+        ],
+    )

@@ -1,0 +1,98 @@
+"""One data set and split of the report: what all of its topics are written from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis import figures, tables
+from analysis.load import Results
+from analysis.names import Look, looks, short_names
+from analysis.page import Chart
+from analysis.tables import Comparison, Section
+
+# As many arms can be told apart where their lines cross; and where they are points.
+LINES, POINTS = 6, 14
+
+# (data digest, part, file name) -> a PNG, or None where the image is not at hand.
+PictureOf = Callable[[str, str, str], bytes | None]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """What is told of one data set and split.
+
+    section: its runs. predictions: theirs, with `arm` and `seed`. arms: a row an arm, the best by
+        validation first. pairs: arms that differ in the loss alone. headline: the one the answer is
+        about. names: label -> short name; left_out: what those leave out. looks: label -> look.
+    drawn: the labels of arms that figures show, the headline's first.
+    prefix: of the names of its figures.
+    """
+
+    section: Section
+    results: Results
+    predictions: pd.DataFrame
+    arms: pd.DataFrame
+    pairs: list[Comparison]
+    headline: Comparison | None
+    names: dict[str, str]
+    left_out: str
+    looks: dict[str, Look]
+    drawn: list[str]
+    prefix: str
+
+    @property
+    def test(self) -> pd.DataFrame:
+        """Readings of the leak-free test images."""
+        return self.predictions[(self.predictions["split"] == "test") & self.predictions["clean"]]
+
+    @property
+    def clean_metric(self) -> str:
+        """The column of `arms` that holds the leak-free test."""
+        return "test" if self.section.split == "clean" else "test_clean"
+
+    def chart(self, figure: Figure, name: str, alt: str, caption: str) -> Chart:
+        """A figure of this chapter."""
+        return figures.chart(figure, f"{self.prefix}{name}", alt, caption)
+
+
+def chapter(results: Results, section: Section, number: int, pairs: list[Comparison]) -> Chapter:
+    """The tables of a section; number: from 0, its place in the report."""
+    runs = section.runs
+    predictions = results.predictions[results.predictions["run_id"].isin(runs.index)]
+    predictions = predictions.assign(
+        arm=predictions["run_id"].map(runs["label"]).astype(str),
+        seed=predictions["run_id"].map(runs["config.seed"]).astype(str),
+    )
+    arms = tables.arms(section)
+    headline = tables.best_by_validation(section, pairs)
+    labels = list(arms["label"])
+    first = [headline.first, headline.second] if headline else []
+    drawn = _drawn(arms, first)
+    names, left_out = short_names(labels)
+    return Chapter(
+        section=section,
+        results=results,
+        predictions=predictions,
+        arms=arms,
+        pairs=pairs,
+        headline=headline,
+        names=names,
+        left_out=left_out,
+        looks=looks([*drawn, *labels]),
+        drawn=drawn,
+        prefix="" if number == 0 else re.sub(r"\W+", "-", f"{number + 1} {section.split} "),
+    )
+
+
+def _drawn(arms: pd.DataFrame, first: list[str]) -> list[str]:
+    """The headline's arms, then the best by validation of every other kind, then the best."""
+    kinds = arms.assign(kind=arms["label"].map(lambda label: " ".join(label.split(" ")[:2])))
+    of_first = set(kinds.loc[kinds["label"].isin(first), "kind"])
+    others = kinds[~kinds["kind"].isin(of_first)].drop_duplicates("kind")
+    ordered = [*first, *others["label"], *arms["label"]]
+    return list(dict.fromkeys(ordered))[:LINES]

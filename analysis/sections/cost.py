@@ -1,0 +1,138 @@
+"""What an arm costs, and how fast it learns."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis import figures
+from analysis.formats import amount, mean_and_spread
+from analysis.page import Page
+from analysis.sections.chapter import POINTS, Chapter
+
+# Column of the runs -> head of the table.
+_COSTS = {
+    "metrics.cost.parameters": "parameters",
+    "metrics.cost.multiply_adds": "multiply-adds",
+    "metrics.cost.latency_ms": "ms an image",
+    "metrics.cost.latency_ms_batch32": "ms an image of 32",
+    "metrics.train.seconds": "training, s",
+}
+_DRAWN = {
+    "parameters": "parameters, millions",
+    "ms an image": "milliseconds an image",
+    "training, s": "training, minutes",
+}
+_SCALE = {"parameters": 1e-6, "training, s": 1 / 60}
+_CURVE = "epoch/val.exact_match"
+# What MLflow's system metrics call the power of a GPU; they read no CPU's.
+_POWER = r"metrics\.(system/gpu_\d+_power_usage_watts)"
+
+
+def write_cost(page: Page, chapter: Chapter) -> None:
+    """Accuracy against cost, then learning curves."""
+    runs = chapter.section.runs
+    page.text("### Cost")
+    told = {column: head for column, head in _COSTS.items() if column in runs}
+    means = runs.groupby("label")[list(told)].mean().rename(columns=told)
+    table = means.reindex(list(chapter.arms["label"]))
+    table.insert(0, "exact_match", chapter.arms.set_index("label")[chapter.clean_metric])
+    energy = _energy(chapter)
+    _chart(page, chapter, table)
+    heads = list(told.values())
+    spread = chapter.arms.set_index("label")[f"{chapter.clean_metric}_sd"]
+    page.table(
+        ["arm", "leak-free test", *heads, *(["energy, Wh"] if len(energy) else [])],
+        [
+            [
+                chapter.names[str(label)],
+                mean_and_spread(row["exact_match"], spread[label]),
+                *(amount(row[head]) for head in heads),
+                *([amount(energy.get(label, float("nan")))] if len(energy) else []),
+            ]
+            for label, row in table.iterrows()
+        ],
+    )
+    threads = sorted(set(runs.get("metrics.cost.threads", pd.Series(dtype=float)).dropna()))
+    page.text(
+        "A mean over runs. Times are those of the machine and the moment: other work beside a run "
+        "slows them"
+        + (f"; read with {' or '.join(f'{n:.0f}' for n in threads)} CPU threads" if threads else "")
+        + ". "
+        + (
+            "Energy is a GPU's mean power times the seconds of training: no CPU is in it."
+            if len(energy)
+            else "Energy is not told: only a GPU's power is read, and none of these runs had one."
+        )
+    )
+    if lacking := [head for column, head in _COSTS.items() if column not in told]:
+        page.text(f"No run has logged: {', '.join(lacking)}.")
+    _curves(page, chapter)
+
+
+def _chart(page: Page, chapter: Chapter, table: pd.DataFrame) -> None:
+    columns = [c for c in _DRAWN if c in table]
+    first = list(dict.fromkeys([*chapter.drawn, *table.index]))[:POINTS]
+    shown = table.loc[first, ["exact_match", *columns]].dropna()
+    if shown.empty or not columns:
+        page.text("No run has logged what it costs.")
+        return
+    shown = shown.assign(**{c: shown[c] * _SCALE.get(c, 1) for c in columns})
+    left = len(table) - len(shown)
+    page.chart(
+        chapter.chart(
+            figures.costs(
+                shown.rename(columns=_DRAWN).rename_axis("arm").reset_index(),
+                chapter.looks,
+                chapter.names,
+            ),
+            "cost",
+            f"Exact match of {len(shown)} arms against {', '.join(_DRAWN[c] for c in columns)}; "
+            "the same numbers stand in the table below.",
+            "Exact match against what an arm costs; a mean over seeds. Up and to the left is "
+            "better." + (f" {left} more arms stand in the table only." if left else ""),
+        )
+    )
+
+
+def _curves(page: Page, chapter: Chapter) -> None:
+    runs = chapter.section.runs
+    drawn = runs[runs["label"].isin(chapter.drawn)]
+    history = chapter.results.history(list(drawn.index.astype(str)), _CURVE)
+    page.text("#### Learning curves")
+    if history.empty:
+        page.text("No curves are at hand.")
+        return
+    curves = pd.DataFrame(
+        {
+            "arm": history["run_id"].map(drawn["label"]),
+            "epoch": history["step"] + 1,
+            "exact_match": history["value"],
+        }
+    )
+    curves["arm"] = pd.Categorical(curves["arm"], chapter.drawn)
+    curves = curves.sort_values("arm", kind="stable").astype({"arm": str})
+    last = curves["epoch"].max()
+    page.chart(
+        chapter.chart(
+            figures.learning_curves(curves, chapter.looks, chapter.names),
+            "learning",
+            f"Exact match on validation by epoch, up to epoch {last}, for "
+            + ", ".join(chapter.names[arm] for arm in dict.fromkeys(curves["arm"]))
+            + ".",
+            "Exact match on the validation part by epoch: the mean over seeds and folds, shaded "
+            "from the lowest to the highest. The epoch that was kept is the best of these, and no "
+            "test image had a say in it.",
+        )
+    )
+
+
+def _energy(chapter: Chapter) -> pd.Series:
+    """Watt-hours a run that training took on GPUs, a mean over the runs of a label."""
+    runs = chapter.section.runs
+    keys = runs.columns.str.extract(_POWER)[0].dropna()
+    watts = pd.Series(0.0, index=runs.index)
+    for key in keys:
+        history = chapter.results.history(list(runs.index.astype(str)), key)
+        watts = watts.add(history.groupby("run_id")["value"].mean(), fill_value=0)
+    hours = runs["metrics.train.seconds"] / 3600 if len(keys) else watts
+    return (watts * hours)[watts > 0].groupby(runs["label"]).mean()

@@ -1,0 +1,200 @@
+"""What is misread: in which images, which characters, by how much, and what that looks like."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis import errors, figures
+from analysis.formats import count, percent
+from analysis.page import Page, Picture, code
+from analysis.sections.chapter import Chapter, PictureOf
+
+_PICTURES = 24
+
+
+def write_mistakes(page: Page, chapter: Chapter, picture_of: PictureOf | None) -> None:
+    """Slices, characters, values, pictures, for the arms that figures show."""
+    test = chapter.test
+    test = test[test["arm"].isin(chapter.drawn)]
+    page.text("### Errors")
+    if test.empty:
+        page.text("There is no leak-free test image that an arm has read.")
+        return
+    of_arm = {arm: test[test["arm"] == arm] for arm in chapter.drawn}
+    of_arm = {arm: own for arm, own in of_arm.items() if len(own)}
+    _slices(page, chapter, of_arm)
+    _characters(page, chapter, of_arm)
+    _values(page, chapter, of_arm)
+    _galleries(page, chapter, test, picture_of)
+
+
+def _slices(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -> None:
+    slices = pd.concat([errors.by_slice(own).assign(arm=arm) for arm, own in of_arm.items()])
+    page.chart(
+        chapter.chart(
+            figures.by_slice(slices, chapter.looks, chapter.names),
+            "slices",
+            "Exact match of "
+            + ", ".join(chapter.names[arm] for arm in of_arm)
+            + " by length of the label, its adjacent repeats, separators and sign; the same "
+            "numbers stand in the table below.",
+            "Exact match by what the label is like, on the leak-free test images. Bars: 95% "
+            "(Wilson) for as many images; with few of them arms are hardly told apart.",
+        )
+    )
+    wide = slices.pivot(index=["slice", "value"], columns="arm", values="estimate")
+    images = slices.groupby(["slice", "value"])["images"].max()
+    page.table(
+        ["label", "images", *(chapter.names[arm] for arm in of_arm)],
+        [
+            [
+                f"{kind}: {value}",
+                str(images[kind, value]),
+                *(percent(wide.loc[(kind, value), arm]) for arm in of_arm),
+            ]
+            for kind, value in slices.drop_duplicates(["slice", "value"])[
+                ["slice", "value"]
+            ].itertuples(index=False)
+        ],
+    )
+
+
+def _characters(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -> None:
+    of_run = {
+        arm: errors.edits(own).assign(count=lambda t, n=own["run_id"].nunique(): t["count"] / n)
+        for arm, own in of_arm.items()
+    }
+    # In k-fold runs each reads a part of the images: a seed reads them all.
+    for arm, own in of_arm.items():
+        runs, seeds = own["run_id"].nunique(), own["seed"].nunique()
+        of_run[arm]["count"] *= runs / seeds
+    page.text("#### Characters")
+    rows = []
+    for arm, table in of_run.items():
+        lost, added = table["read"] == errors.NOTHING, table["truth"] == errors.NOTHING
+        changed = table[~lost & ~added].nlargest(3, "count")
+        rows.append(
+            [
+                chapter.names[arm],
+                f"{table.loc[~lost & ~added, 'count'].sum():.1f}",
+                f"{table.loc[lost, 'count'].sum():.1f}",
+                f"{table.loc[added, 'count'].sum():.1f}",
+                ", ".join(f"{code(r.truth)} as {code(r.read)}" for r in changed.itertuples()),
+            ]
+        )
+    page.table(["arm", "misread", "lost", "added", "most often misread"], rows)
+    page.text(
+        "Characters a seed, by the fewest edits from the label to the reading (Levenshtein). Where "
+        "several alignments are equally short one of them is taken."
+    )
+    two = chapter.drawn[:2]
+    grids = {chapter.names[arm]: of_run[arm] for arm in two if arm in of_run}
+    found = set().union(*(set(t["truth"]) | set(t["read"]) for t in grids.values()))
+    characters = sorted(found - {errors.NOTHING})
+    if not characters:
+        return
+    page.chart(
+        chapter.chart(
+            figures.confusions(grids, characters),
+            "characters",
+            f"Heat maps of characters by what they are read as, for {' and '.join(grids)}. The "
+            "column lost and the row added stand apart.",
+            "Characters by what they are read as, a mean over seeds; what was lost and what was "
+            "added stand apart from what was misread.",
+        )
+    )
+
+
+def _values(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -> None:
+    rows = []
+    for arm, own in of_arm.items():
+        found = errors.wrong_values(own)
+        of = found.wrong or float("nan")
+        shares = (found.tenfold, found.separator, found.sign, found.unreadable, found.same)
+        rows.append(
+            [
+                chapter.names[arm],
+                f"{found.wrong} of {len(own)}",
+                *(percent(some / of) for some in shares),
+                percent(found.relative, 0),
+            ]
+        )
+    page.text("#### Values")
+    page.table(
+        [
+            *("arm", "wrong readings", "tenfold off", "only separators", "only the sign"),
+            *("no number", "right value", "median off by"),
+        ],
+        rows,
+    )
+    page.text(
+        "What the wrong readings of all seeds would do to a sum, in percent of them. Tenfold: too "
+        "large or too small by a factor of ten or more, or zero in place of another number, such "
+        "as 12.5 read as 125. Right value: only its text is another, such as 5.0 read as 5. The "
+        "median is of |reading - label| / |label|, where both are numbers."
+    )
+
+
+def _galleries(
+    page: Page, chapter: Chapter, test: pd.DataFrame, picture_of: PictureOf | None
+) -> None:
+    hardest = errors.hardest(test).head(_PICTURES)
+    page.text("#### The hardest images")
+    if hardest.empty:
+        page.text("No reading is wrong.")
+        return
+    page.text(
+        f"What most runs of these arms misread, of {count(int(hardest['runs'].max()), 'run')} that "
+        "read an image; not seldom the label is what is wrong."
+    )
+    _gallery(
+        page,
+        chapter,
+        [
+            (row.part, row.filename, f"label {row.truth}, read {row.reading}; {row.wrong} of "
+             f"{row.runs} wrong")
+            for row in hardest.itertuples()
+        ],
+        picture_of,
+    )  # fmt: skip
+    two = chapter.drawn[:2]
+    sure = errors.most_confident(test[test["arm"].isin(two)]).head(_PICTURES)
+    page.text("#### The most confident mistakes")
+    page.text(f"Of {' and '.join(code(chapter.names[arm]) for arm in two)}, the surest first.")
+    _gallery(
+        page,
+        chapter,
+        [
+            (row.part, row.filename, f"label {row.truth}, read {row.reading} "
+             f"({row.confidence:.3f}) by {chapter.names[row.arm]}, seed {row.seed}")
+            for row in sure.itertuples()
+        ],
+        picture_of,
+    )  # fmt: skip
+
+
+def _gallery(
+    page: Page,
+    chapter: Chapter,
+    images: list[tuple[str, str, str]],
+    picture_of: PictureOf | None,
+) -> None:
+    digest = chapter.section.digest
+    shown, unseen = [], []
+    for part, filename, caption in images:
+        told = f"{part} {filename}: {caption}"
+        content = picture_of(digest, part, filename) if picture_of else None
+        if content is None:
+            unseen.append(told)
+        else:
+            shown.append(Picture(content, "image/png", told))
+    if unseen:
+        why = (
+            "the data set that was given is another one, or lacks them"
+            if picture_of
+            else "no data set was given (`make report DATA=folder`)"
+        )
+        page.text(f"Without {count(len(unseen), 'picture')}: {why}.")
+        page.text("\n".join(f"- {code(told)}" for told in unseen))
+    if shown:
+        page.pictures(shown)

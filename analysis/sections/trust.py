@@ -1,0 +1,124 @@
+"""Whether a confidence can be believed, and what is left when unsure readings are rejected."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis import figures, humans
+from analysis.calibration import (
+    Kept,
+    UnreachableError,
+    calibration_error,
+    keep_from,
+    reject_below,
+    reliability,
+    risk_by_coverage,
+)
+from analysis.formats import mean_and_spread, percent
+from analysis.page import Page
+from analysis.sections.chapter import Chapter
+from analysis.sections.people import readings_of
+
+_STRICT = 0.99
+_ARMS = 4
+# Coverage is read off here, so that seeds can be averaged.
+_GRID = np.linspace(0.02, 1, 99)
+
+
+class Wanted(NamedTuple):
+    """An accuracy to be reached by rejecting what is unsure, in 0..1."""
+
+    what: str
+    accuracy: float
+
+
+def write_trust(page: Page, chapter: Chapter) -> None:
+    """Reliability, calibration error, risk by coverage, coverage at an accuracy."""
+    page.text("### Trust")
+    test = chapter.test.assign(right=lambda t: t["truth"] == t["reading"])
+    arms = [arm for arm in chapter.drawn[:_ARMS] if (test["arm"] == arm).any()]
+    if not arms:
+        page.text("There is no leak-free test image that an arm has read.")
+        return
+    _chart(page, chapter, test, arms)
+    _table(page, chapter, test, arms)
+
+
+def _chart(page: Page, chapter: Chapter, test: pd.DataFrame, arms: list[str]) -> None:
+    bins, risks = [], []
+    for arm in arms:
+        own = test[test["arm"] == arm]
+        bins.append(reliability(own["confidence"], own["right"]).assign(arm=arm))
+        for _, seed in own.groupby("seed"):
+            curve = risk_by_coverage(seed["confidence"], seed["right"])
+            risk = np.interp(_GRID, curve["coverage"], curve["risk"])
+            risks.append(pd.DataFrame({"coverage": _GRID, "risk": risk, "arm": arm}))
+    page.chart(
+        chapter.chart(
+            figures.trust(pd.concat(bins), pd.concat(risks), chapter.looks, chapter.names),
+            "trust",
+            f"Left: the share of right readings by confidence for {len(arms)} arms, in ten bins, "
+            "beside the diagonal. Right: the share of wrong readings among those kept, when only "
+            "the surest are; the ends of these curves stand in the table below.",
+            "Left: how often readings of a confidence are right, in ten bins of as many readings "
+            "(all seeds), with 95% intervals; on the diagonal a confidence says what it means, "
+            "below it the arm is too sure. Right: what is wrong when only the surest readings are "
+            "kept; the mean over seeds, shaded from the lowest to the highest.",
+        )
+    )
+
+
+def _table(page: Page, chapter: Chapter, test: pd.DataFrame, arms: list[str]) -> None:
+    readings = readings_of(chapter)
+    wanted = [Wanted(f"{100 * _STRICT:.0f}%", _STRICT)]
+    if not readings.empty:
+        people = humans.agreement(readings).estimate
+        wanted.insert(0, Wanted(f"the people's {percent(people)}%", people))
+    val = chapter.predictions[chapter.predictions["split"] == "val"]
+    val = val.assign(right=val["truth"] == val["reading"])
+    rows = []
+    for arm in arms:
+        own, of_val = test[test["arm"] == arm], val[val["arm"] == arm]
+        errors = pd.Series(
+            [calibration_error(seed["confidence"], seed["right"]) for _, seed in own.groupby("seed")]
+        )
+        row = [chapter.names[arm], mean_and_spread(errors.mean(), errors.std())]
+        for want in wanted:
+            row += _kept(own, of_val, want.accuracy)
+        rows.append(row)
+    heads = [f"{head} {want.what}" for want in wanted for head in ("kept for", "right, for")]
+    page.table(["arm", "calibration error", *heads], rows)
+    page.text(
+        "In percent; mean over seeds, and their standard deviation. The expected calibration error "
+        "is over ten bins of as many readings. **Kept for**: the smallest confidence that is right "
+        "so often on the validation part is looked up there; this is the share of leak-free test "
+        "images at or above it, and **right, for** how often those really are."
+        + ("" if len(wanted) > 1 else " Without two people there is no human accuracy to reach.")
+    )
+
+
+def _kept(test: pd.DataFrame, val: pd.DataFrame, accuracy: float) -> list[str]:
+    """Coverage and accuracy on test, at the confidence that validation says."""
+    found: list[Kept] = []
+    seeds = list(test.groupby("seed"))
+    for name, seed in seeds:
+        chosen = val[val["seed"] == name]
+        if chosen.empty:
+            continue
+        try:
+            least = reject_below(list(chosen["confidence"]), list(chosen["right"]), accuracy)
+        except UnreachableError:
+            continue
+        found.append(keep_from(list(seed["confidence"]), list(seed["right"]), least.confidence))
+    if not found:
+        return ["out of reach", ""]
+    coverage = pd.Series([kept.coverage for kept in found])
+    right = pd.Series([kept.right / kept.kept if kept.kept else float("nan") for kept in found])
+    some = f" ({len(found)} of {len(seeds)} seeds)" if len(found) < len(seeds) else ""
+    return [
+        mean_and_spread(coverage.mean(), coverage.std()) + some,
+        mean_and_spread(right.mean(), right.std()),
+    ]
