@@ -167,5 +167,5 @@ _SLICES = {
     "length": lambda text: _up_to(_LONGEST, len(text)),
     "adjacent repeats": lambda text: _up_to(2, adjacent_repeats(text)),
     "separators": lambda text: _up_to(2, sum(c in SEPARATORS for c in text)),
-    "sign": lambda text: "signed" if "-" in text else "unsigned",
+    "sign": lambda text: "yes" if "-" in text else "no",
 }

@@ -90,7 +90,9 @@ def load(out: Path) -> Results:
     predictions = {run_id: table for run_id, (_, table) in (read | together).items()}
     return Results(
         runs=runs,
-        predictions=_one_table({run_id: predictions[run_id] for run_id in [*runs.index, *together]}),
+        predictions=_one_table(
+            {run_id: predictions[run_id] for run_id in [*runs.index, *together]}
+        ),
         readers=_readers(runs),
         unfinished=pd.concat([unfinished, broken, unfinished_ensembles, broken_ensembles])[
             _UNFINISHED

@@ -12,9 +12,12 @@ _START = "start="
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, but for the yellow, which white
 # paper swallows.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1, 1.5))
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+_DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1, 1.5), (7, 1.5, 1.5, 1.5), (3, 1), ())
+
+# As many arms can be told apart where their lines cross.
+LINES = len(_COLOURS)
 
 
 @dataclass(frozen=True)
@@ -61,16 +64,14 @@ def short_names(labels: Sequence[str]) -> tuple[dict[str, str], str]:
     return names, "; ".join(told)
 
 
+# Of what is told by its row alone.
+PLAIN = Look("#666666", "o", ())
+
+
 def looks(labels: Sequence[str]) -> dict[str, Look]:
-    """A look for each label in this order; the first seven differ in their colour."""
-    return {
-        label: Look(
-            _COLOURS[i % len(_COLOURS)],
-            _MARKERS[(i + i // len(_COLOURS)) % len(_MARKERS)],
-            _DASHES[i // len(_COLOURS) % len(_DASHES)],
-        )
-        for i, label in enumerate(dict.fromkeys(labels))
-    }
+    """A look of its own for each of the first LINES labels, and PLAIN for the others."""
+    unlike = (Look(*look) for look in zip(_COLOURS, _MARKERS, _DASHES, strict=True))
+    return {label: next(unlike, PLAIN) for label in dict.fromkeys(labels)}
 
 
 def _tokens(label: str) -> list[str]:

@@ -92,9 +92,7 @@ class Page:
     def html(self) -> str:
         """The page with its charts and pictures inside."""
         renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
-        body = "\n".join(
-            _in_html(part, renderer) for part in (f"# {self.title}", *self._parts)
-        )
+        body = "\n".join(_in_html(part, renderer) for part in (f"# {self.title}", *self._parts))
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

@@ -63,9 +63,7 @@ def read_chapters(results: Results) -> list[Chapter]:
     ]
 
 
-def build(
-    results: Results, chapters: list[Chapter], picture_of: PictureOf | None = None
-) -> Page:
+def build(results: Results, chapters: list[Chapter], picture_of: PictureOf | None = None) -> Page:
     """The whole page; a chapter a data set and split."""
     page = Page(_TITLE)
     for one in chapters:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import figures, tables
+from analysis import drawing, tables
 from analysis.load import Results
-from analysis.names import Look, looks, short_names
+from analysis.names import LINES, Look, looks, short_names
 from analysis.page import Chart
 from analysis.tables import Comparison, Section
 
-# As many arms can be told apart where their lines cross; and where they are points.
-LINES, POINTS = 6, 14
+# As many arms or pairs are drawn where each has a row of its own.
+ROWS = 14
 
 # (data digest, part, file name) -> a PNG, or None where the image is not at hand.
 PictureOf = Callable[[str, str, str], bytes | None]
@@ -57,7 +57,7 @@ class Chapter:
 
     def chart(self, figure: Figure, name: str, alt: str, caption: str) -> Chart:
         """A figure of this chapter."""
-        return figures.chart(figure, f"{self.prefix}{name}", alt, caption)
+        return drawing.chart(figure, f"{self.prefix}{name}", alt, caption)
 
 
 def chapter(results: Results, section: Section, number: int, pairs: list[Comparison]) -> Chapter:

@@ -7,7 +7,7 @@ import pandas as pd
 from analysis import figures
 from analysis.formats import amount, mean_and_spread
 from analysis.page import Page
-from analysis.sections.chapter import POINTS, Chapter
+from analysis.sections.chapter import ROWS, Chapter
 
 # Column of the runs -> head of the table.
 _COSTS = {
@@ -18,9 +18,9 @@ _COSTS = {
     "metrics.train.seconds": "training, s",
 }
 _DRAWN = {
-    "parameters": "parameters, millions",
-    "ms an image": "milliseconds an image",
-    "training, s": "training, minutes",
+    "parameters": "parameters,\nmillions",
+    "ms an image": "milliseconds\nan image",
+    "training, s": "training,\nminutes",
 }
 _SCALE = {"parameters": 1e-6, "training, s": 1 / 60}
 _CURVE = "epoch/val.exact_match"
@@ -71,11 +71,12 @@ def write_cost(page: Page, chapter: Chapter) -> None:
 
 def _chart(page: Page, chapter: Chapter, table: pd.DataFrame) -> None:
     columns = [c for c in _DRAWN if c in table]
-    first = list(dict.fromkeys([*chapter.drawn, *table.index]))[:POINTS]
+    first = list(dict.fromkeys([*chapter.drawn, *table.index]))[:ROWS]
     shown = table.loc[first, ["exact_match", *columns]].dropna()
     if shown.empty or not columns:
         page.text("No run has logged what it costs.")
         return
+    shown = shown.sort_values("exact_match", ascending=False, kind="stable")
     shown = shown.assign(**{c: shown[c] * _SCALE.get(c, 1) for c in columns})
     left = len(table) - len(shown)
     page.chart(
@@ -86,10 +87,11 @@ def _chart(page: Page, chapter: Chapter, table: pd.DataFrame) -> None:
                 chapter.names,
             ),
             "cost",
-            f"Exact match of {len(shown)} arms against {', '.join(_DRAWN[c] for c in columns)}; "
+            f"Exact match of {len(shown)} arms beside {', '.join(columns)}; "
             "the same numbers stand in the table below.",
-            "Exact match against what an arm costs; a mean over seeds. Up and to the left is "
-            "better." + (f" {left} more arms stand in the table only." if left else ""),
+            "Exact match on the leak-free test images beside what it costs, the best first; means "
+            "over runs. Costs stand on logarithmic axes."
+            + (f" {left} more arms stand in the table only." if left else ""),
         )
     )
 

@@ -60,17 +60,13 @@ def _slices(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -> No
 
 
 def _characters(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -> None:
-    of_run = {
-        arm: errors.edits(own).assign(count=lambda t, n=own["run_id"].nunique(): t["count"] / n)
-        for arm, own in of_arm.items()
-    }
-    # In k-fold runs each reads a part of the images: a seed reads them all.
+    of_seed = {}
     for arm, own in of_arm.items():
-        runs, seeds = own["run_id"].nunique(), own["seed"].nunique()
-        of_run[arm]["count"] *= runs / seeds
+        table = errors.edits(own)
+        of_seed[arm] = table.assign(count=table["count"] / own["seed"].nunique())
     page.text("#### Characters")
     rows = []
-    for arm, table in of_run.items():
+    for arm, table in of_seed.items():
         lost, added = table["read"] == errors.NOTHING, table["truth"] == errors.NOTHING
         changed = table[~lost & ~added].nlargest(3, "count")
         rows.append(
@@ -88,7 +84,7 @@ def _characters(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -
         "several alignments are equally short one of them is taken."
     )
     two = chapter.drawn[:2]
-    grids = {chapter.names[arm]: of_run[arm] for arm in two if arm in of_run}
+    grids = {chapter.names[arm]: of_seed[arm] for arm in two if arm in of_seed}
     found = set().union(*(set(t["truth"]) | set(t["read"]) for t in grids.values()))
     characters = sorted(found - {errors.NOTHING})
     if not characters:

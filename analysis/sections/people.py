@@ -7,7 +7,7 @@ import pandas as pd
 from analysis import figures, humans
 from analysis.formats import mean_and_spread, percent, percent_interval
 from analysis.page import Page
-from analysis.sections.chapter import POINTS, Chapter
+from analysis.sections.chapter import ROWS, Chapter
 from analysis.stats import share
 
 # What the published repository says of itself, as fractions.
@@ -36,7 +36,7 @@ def write_people_chart(page: Page, chapter: Chapter) -> None:
         chapter.chart(
             figures.beside_people(
                 scores,
-                figures.Band("two people with each other (95% interval)", agree),
+                figures.Reference("two people with each other (95% interval)", agree),
                 chapter.looks,
                 chapter.names,
             ),
@@ -60,7 +60,7 @@ def _scores(chapter: Chapter, readings: pd.DataFrame) -> pd.DataFrame:
     agreed = int((readings["human1"] == readings["human2"]).sum())
     found: list[tuple[str, dict[str, float]]] = [
         (str(arm["label"]), {c: float(arm[c]) for c in _COLUMNS})
-        for _, arm in chapter.arms.head(POINTS).iterrows()
+        for _, arm in chapter.arms.head(ROWS).iterrows()
     ]
     found += [
         (name, humans.score(readings, name))
@@ -69,7 +69,10 @@ def _scores(chapter: Chapter, readings: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for reader, score in found:
         each = (score["human1"] + score["human2"]) / 2
-        for what, estimate, of in ((_WITH, each, len(readings)), (_AGREED, score["agreed"], agreed)):
+        for what, estimate, of in (
+            (_WITH, each, len(readings)),
+            (_AGREED, score["agreed"], agreed),
+        ):
             if of and not pd.isna(estimate):
                 interval = share(round(estimate * of), of)
                 rows.append((reader, what, estimate, interval.low, interval.high))

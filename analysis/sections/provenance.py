@@ -59,9 +59,7 @@ def write_provenance(page: Page, chapter: Chapter) -> None:
     if len(shown) > _LISTED:
         page.text(f"{len(shown) - _LISTED} more runs stand in runs.csv only.")
     if chapter.left_out:
-        page.table(
-            ["arm", "in full"], [[chapter.names[a], code(a)] for a in chapter.arms["label"]]
-        )
+        page.table(["arm", "in full"], [[chapter.names[a], code(a)] for a in chapter.arms["label"]])
 
 
 def write_uncounted(page: Page, results: Results, sections: list[Section]) -> None:

@@ -83,7 +83,10 @@ def _table(page: Page, chapter: Chapter, test: pd.DataFrame, arms: list[str]) ->
     for arm in arms:
         own, of_val = test[test["arm"] == arm], val[val["arm"] == arm]
         errors = pd.Series(
-            [calibration_error(seed["confidence"], seed["right"]) for _, seed in own.groupby("seed")]
+            [
+                calibration_error(seed["confidence"], seed["right"])
+                for _, seed in own.groupby("seed")
+            ]
         )
         row = [chapter.names[arm], mean_and_spread(errors.mean(), errors.std())]
         for want in wanted:

@@ -7,7 +7,7 @@ import pandas as pd
 from analysis import figures
 from analysis.formats import count, mean_and_spread, points, signed
 from analysis.page import Page, code
-from analysis.sections.chapter import POINTS, Chapter
+from analysis.sections.chapter import ROWS, Chapter
 from analysis.stats import Interval
 from analysis.tables import Comparison
 
@@ -88,8 +88,7 @@ def _arms(page: Page, chapter: Chapter) -> None:
         "Exact match in percent, every character counted; mean over seeds, and their standard "
         f"deviation where there are several. Test: {len(images)} images, {images['clean'].sum()} "
         "of them without an identical image in training. Epochs are chosen by `val`; the table is "
-        "ordered by it."
-        + (f" Of the names: {chapter.left_out}." if chapter.left_out else "")
+        "ordered by it." + (f" Of the names: {chapter.left_out}." if chapter.left_out else "")
     )
     if uneven := _uneven(chapter):
         page.text(uneven)
@@ -116,7 +115,7 @@ def _uneven(chapter: Chapter) -> str:
     return (
         "**Not all arms have the same runs**, so that the means above are not over the same "
         "seeds or folds; paired differences are, over those that both have. "
-        f"{'; '.join(parts[:POINTS])}{'; and others' if len(parts) > POINTS else ''}."
+        f"{'; '.join(parts[:ROWS])}{'; and others' if len(parts) > ROWS else ''}."
     )
 
 
@@ -124,11 +123,12 @@ def _differences(page: Page, chapter: Chapter) -> None:
     if not chapter.pairs:
         return
     scores = chapter.arms.set_index("arm")["val"]
-    ordered = sorted(chapter.pairs, key=lambda p: -scores[list(p.arms)].mean())[:POINTS]
+    ordered = sorted(chapter.pairs, key=lambda p: -scores[list(p.arms)].mean())[:ROWS]
     table = pd.DataFrame(
         [
             {
-                "name": f"{chapter.names[p.first]} − {chapter.names[p.second]}",
+                "first": chapter.names[p.first],
+                "second": chapter.names[p.second],
                 "estimate": p.difference.estimate,
                 "low": p.difference.low,
                 "high": p.difference.high,
@@ -141,10 +141,10 @@ def _differences(page: Page, chapter: Chapter) -> None:
     left = len(chapter.pairs) - len(ordered)
     page.chart(
         chapter.chart(
-            figures.differences(table, CLAIMED_LEAD),
+            figures.differences(table, (-CLAIMED_LEAD, CLAIMED_LEAD)),
             "differences",
             f"Forest plot of {len(table)} paired differences between losses, in points of exact "
-            f"match. The first: {table['name'].iloc[0]}, {signed(best.difference.estimate)} "
+            f"match. The first: {table['first'].iloc[0]} minus {table['second'].iloc[0]}, {signed(best.difference.estimate)} "
             f"({points(best.difference)}).",
             "Arms that differ in the loss alone, on the same leak-free test images and seeds: "
             "points of exact match with 95% intervals, the pair that validates best first. Filled "
