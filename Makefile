@@ -62,8 +62,8 @@ predict: $(READY)  ## Read IMAGES with RUN; a table, and a CSV where OUTPUT is g
 serve: $(READY)  ## The champion behind MLflow's own server, on 127.0.0.1
 	@$(MODULE) experiments serve --port '$(PORT)' --out '$(OUT)'
 
-report: $(READY)  ## Rebuild OUT/report from what MLflow holds
-	@$(MODULE) experiments report --out '$(OUT)'
+report: $(READY)  ## Rebuild OUT/report from what MLflow holds, with pictures from DATA
+	@$(MODULE) experiments report --out '$(OUT)' $(if $(DATA),--data '$(DATA)')
 
 ui: $(READY)  ## MLflow's own pages of OUT on 127.0.0.1
 	@test -f '$(OUT)/mlflow.db' \

@@ -43,7 +43,9 @@ class UnreachableError(ValueError):
         self.best = best
 
 
-def reject_below(confidences: Sequence[float], right: Sequence[bool], accuracy: float) -> Kept:
+def reject_below(
+    confidences: Sequence[float] | pd.Series, right: Sequence[bool] | pd.Series, accuracy: float
+) -> Kept:
     """The smallest confidence at and above which readings are right at least this often.
 
     confidences, right: of the same readings, one or more. accuracy: in 0..1.
@@ -64,7 +66,7 @@ def reject_below(confidences: Sequence[float], right: Sequence[bool], accuracy: 
 
 
 def reliability(
-    confidences: Sequence[float], right: Sequence[bool], bins: int = 10
+    confidences: Sequence[float] | pd.Series, right: Sequence[bool] | pd.Series, bins: int = 10
 ) -> pd.DataFrame:
     """How often readings are right that are so confident, in bins of about as many readings each.
 
@@ -82,7 +84,9 @@ def reliability(
     table = by_bin.agg(
         readings=("right", "size"), confidence=("confidence", "mean"), hits=("right", "sum")
     )
-    shares = [share(int(hits), int(n)) for hits, n in zip(table["hits"], table["readings"])]
+    shares = [
+        share(int(hits), int(n)) for hits, n in zip(table["hits"], table["readings"], strict=True)
+    ]
     return table.drop(columns="hits").assign(
         estimate=[s.estimate for s in shares],
         low=[s.low for s in shares],
@@ -90,7 +94,9 @@ def reliability(
     )
 
 
-def calibration_error(confidences: Sequence[float], right: Sequence[bool], bins: int = 10) -> float:
+def calibration_error(
+    confidences: Sequence[float] | pd.Series, right: Sequence[bool] | pd.Series, bins: int = 10
+) -> float:
     """The expected calibration error over bins of equal mass; in 0..1, lower is better.
 
     The mean distance of confidence and share right over the bins of `reliability`, weighted by
@@ -102,7 +108,9 @@ def calibration_error(confidences: Sequence[float], right: Sequence[bool], bins:
     return float(np.average(gaps, weights=table["readings"]))
 
 
-def risk_by_coverage(confidences: Sequence[float], right: Sequence[bool]) -> pd.DataFrame:
+def risk_by_coverage(
+    confidences: Sequence[float] | pd.Series, right: Sequence[bool] | pd.Series
+) -> pd.DataFrame:
     """What share is wrong when only the surest readings are kept.
 
     Columns: coverage (the share kept, rising to 1) and risk (the share of these that is wrong). A
@@ -113,7 +121,9 @@ def risk_by_coverage(confidences: Sequence[float], right: Sequence[bool]) -> pd.
     return pd.DataFrame({"coverage": kept / len(sure), "risk": 1 - hits[ends] / kept})
 
 
-def keep_from(confidences: Sequence[float], right: Sequence[bool], confidence: float) -> Kept:
+def keep_from(
+    confidences: Sequence[float] | pd.Series, right: Sequence[bool] | pd.Series, confidence: float
+) -> Kept:
     """What is left when readings below this confidence are rejected."""
     keep = np.asarray(confidences, float) >= confidence
     hits = int(np.asarray(right, bool)[keep].sum())
@@ -121,11 +131,12 @@ def keep_from(confidences: Sequence[float], right: Sequence[bool], confidence: f
 
 
 def _surest_first(
-    confidences: Sequence[float], right: Sequence[bool]
+    confidences: Sequence[float] | pd.Series, right: Sequence[bool] | pd.Series
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int_], npt.NDArray[np.int_]]:
     """Falling confidences, how many are right down to each, and the last place of each value."""
-    order = np.argsort(confidences)[::-1]
-    sure = np.asarray(confidences, dtype=float)[order]
+    sure = np.asarray(confidences, dtype=float)
+    order = np.argsort(sure)[::-1]
+    sure = sure[order]
     hits = np.cumsum(np.asarray(right, dtype=bool)[order])
     # Readings of one confidence are kept or rejected together.
     return sure, hits, np.flatnonzero(np.append(sure[1:] < sure[:-1], True))

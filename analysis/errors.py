@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from statistics import median
 
 import pandas as pd
@@ -140,7 +141,7 @@ def most_confident(readings: pd.DataFrame) -> pd.DataFrame:
 
 def adjacent_repeats(text: str) -> int:
     """How many characters equal the one before: 1 in 100 is none, its zeros are one repeat."""
-    return sum(a == b for a, b in zip(text, text[1:], strict=False))
+    return sum(a == b for a, b in pairwise(text))
 
 
 def _share(of_images: pd.Series) -> Interval:

@@ -33,11 +33,11 @@ class Reference:
     interval: Interval
 
 
-def differences(pairs: pd.DataFrame, claimed: Sequence[float]) -> Figure:
+def differences(pairs: pd.DataFrame, claimed: float | None) -> Figure:
     """A forest plot of paired differences, in points.
 
     pairs: first, second, estimate, low, high (first minus second), shown.
-    claimed: differences that were claimed.
+    claimed: a difference that was claimed.
     """
     with style():
         figure, (axis,) = panels(1, 1.5 + 0.55 * len(pairs))
@@ -49,9 +49,12 @@ def differences(pairs: pd.DataFrame, claimed: Sequence[float]) -> Figure:
                 markerfacecolor=face,
             )  # fmt: skip
         axis.axvline(0, color="black", linewidth=1)
-        for lead in claimed:
-            axis.axvline(100 * lead, color=_CLAIM, linewidth=1.5, linestyle=(0, (5, 2)))
-        names = [f"{first}\n− {second}" for first, second in zip(pairs["first"], pairs["second"], strict=True)]
+        if claimed is not None:
+            axis.axvline(100 * claimed, color=_CLAIM, linewidth=1.5, linestyle=(0, (5, 2)))
+        names = [
+            f"{first}\n− {second}"
+            for first, second in zip(pairs["first"], pairs["second"], strict=True)
+        ]
         name_rows(axis, names)
         axis.xaxis.set_major_formatter("{x:g}")
         axis.set_xlabel("difference in exact match, points")
@@ -211,7 +214,7 @@ def costs(table: pd.DataFrame, looks: Looks, names: Names) -> Figure:
             if accuracy:
                 axis.set_xlabel("exact match,\npercent", fontsize=12)
                 axis.xaxis.set_major_locator(MaxNLocator(3))
-                axis.margins(x=0.1)
+                axis.margins(x=0.12)
             else:
                 axis.set_xlabel(column, fontsize=12)
                 logarithmic(axis, values, 3)

@@ -17,6 +17,11 @@ def points(interval: Interval) -> str:
     return f"{signed(interval.low)} to {signed(interval.high)}"
 
 
+def p_value(p: float) -> str:
+    """`p = 0.012`, and where it is very small, below what."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.{3 if p < 0.1 else 2}f}"
+
+
 def percent(share: float, digits: int = 1) -> str:
     """A share in percent; nothing for nan."""
     return "" if pd.isna(share) else f"{100 * share:.{digits}f}"

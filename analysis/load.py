@@ -97,7 +97,7 @@ def load(out: Path) -> Results:
         unfinished=pd.concat([unfinished, broken, unfinished_ensembles, broken_ensembles])[
             _UNFINISHED
         ],
-        ensembles=ensembles.assign(members=[members for members, _ in together.values()]),
+        ensembles=ensembles.assign(members=pd.Series({k: v for k, (v, _) in together.items()})),
         history=partial(_history, uri),
     )
 
@@ -173,7 +173,8 @@ def _one_table(by_run: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """All predictions, with their run_id; texts that recur are kept once."""
     table = pd.concat(list(by_run.values()), ignore_index=True)
     sizes = [len(one) for one in by_run.values()]
-    run_id = pd.Categorical.from_codes(np.repeat(range(len(sizes)), sizes), list(by_run))
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    run_id = pd.Categorical.from_codes(codes.tolist(), pd.Index(list(by_run)))
     return table.assign(run_id=run_id)
 
 

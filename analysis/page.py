@@ -77,7 +77,9 @@ class Page:
         self._parts.append(gallery)
 
     def chart(self, chart: Chart) -> None:
-        """A drawn figure; in Markdown a link to its PNG."""
+        """A drawn figure; in Markdown a link to its PNG. Raises ValueError for a name given twice."""
+        if any(isinstance(part, Chart) and part.name == chart.name for part in self._parts):
+            raise ValueError(f"two charts are called {chart.name}")
         self._parts.append(chart)
 
     def headline(self) -> str:
@@ -147,7 +149,7 @@ def _in_markdown(part: str | Chart | list[Picture]) -> str:
 
 def _in_html(part: str | Chart | list[Picture], renderer: MarkdownIt) -> str:
     if isinstance(part, str):
-        body = renderer.render(part)
+        body = str(renderer.render(part))
         body = body.replace("<table>", '<div class="wide"><table>')
         return body.replace("</table>", "</table></div>")
     if isinstance(part, Chart):

@@ -17,9 +17,13 @@ from analysis.sections.mistakes import write_mistakes
 from analysis.sections.people import write_people, write_people_chart
 from analysis.sections.provenance import run_page, write_provenance, write_uncounted
 from analysis.sections.trust import write_trust
-from analysis.sections.verdict import answer, write_verdict
+from analysis.sections.verdict import answer, write_comparisons, write_verdict
 
 _TITLE = "Which head reads handwritten numbers better?"
+_QUESTION = (
+    "Should a reader of short handwritten numbers be trained with CTC, or with cross-entropy at "
+    "every character and a stop?"
+)
 
 
 class Written(NamedTuple):
@@ -66,10 +70,12 @@ def read_chapters(results: Results) -> list[Chapter]:
 def build(results: Results, chapters: list[Chapter], picture_of: PictureOf | None = None) -> Page:
     """The whole page; a chapter a data set and split."""
     page = Page(_TITLE)
+    page.text(_QUESTION)
     for one in chapters:
         page.text(f"## {one.section.dataset}, {one.section.split} split")
         write_verdict(page, one)
         write_people_chart(page, one)
+        write_comparisons(page, one)
         write_people(page, one)
         write_averaging(page, one)
         write_mistakes(page, one, picture_of)
@@ -86,28 +92,23 @@ def markdown(results: Results) -> str:
 
 
 def comparisons(chapters: list[Chapter]) -> pd.DataFrame:
-    """A row a pair of arms, with the runs on either side."""
-    rows = []
-    for one in chapters:
-        ids = one.section.runs.reset_index().groupby("arm")["run_id"].agg(" ".join)
-        for pair in one.pairs:
-            rows.append(
-                {
-                    "dataset": one.section.dataset,
-                    "data_digest": one.section.digest,
-                    "split": one.section.split,
-                    "headline": pair is one.headline,
-                    "first": pair.first,
-                    "second": pair.second,
-                    "seeds": pair.seeds,
-                    "images": pair.images,
-                    "difference": pair.difference.estimate,
-                    "low": pair.difference.low,
-                    "high": pair.difference.high,
-                    "first_runs": ids[pair.arms[0]],
-                    "second_runs": ids[pair.arms[1]],
-                }
-            )
-    heads = ["dataset", "data_digest", "split", "headline", "first", "second", "seeds", "images"]
-    ends = ["difference", "low", "high", "first_runs", "second_runs"]
-    return pd.DataFrame(rows, columns=[*heads, *ends])
+    """A row a pair of arms, differences in 0..1, with the runs on either side."""
+    rows = [
+        (
+            *(one.section.dataset, one.section.digest, one.section.split, pair is one.headline),
+            *(pair.first, pair.second, *pair.losses, pair.seeds, pair.images),
+            *(pair.difference.estimate, pair.difference.low, pair.difference.high),
+            *(pair.p, pair.p_exact, pair.p_equivalent, pair.family),
+            *(pair.p_adjusted, pair.p_equivalent_adjusted, pair.visible),
+            *(str(pair.judgement.verdict), pair.judgement.direction, pair.judgement.margin),
+            *(" ".join(ids) for ids in pair.run_ids),
+        )
+        for one in chapters
+        for pair in one.pairs
+    ]
+    heads = (
+        "dataset data_digest split headline first second first_loss second_loss seeds images "
+        "difference low high p p_exact p_equivalent family p_adjusted p_equivalent_adjusted "
+        "visible judgement direction margin first_runs second_runs"
+    )
+    return pd.DataFrame(rows, columns=heads.split())

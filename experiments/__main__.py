@@ -57,7 +57,7 @@ def ablation(
         print(f"failed: {job.name}: {job.last_line()}; see {job.log}", file=sys.stderr)
     try:
         if outcome.made or outcome.skipped:
-            for file in _report(out):
+            for file in _report(out, data):
                 parent.log_file(file)
     finally:
         parent.end("FAILED" if outcome.failed else "FINISHED")
@@ -181,9 +181,15 @@ def data(out: Out = OUT) -> None:
 
 
 @app.command()
-def report(out: Out = OUT) -> None:
-    """Write the comparison from what MLflow holds: report.md and runs.csv."""
-    _report(out)
+def report(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The data set of the runs, for pictures of their mistakes."),
+    ] = None,
+    out: Out = OUT,
+) -> None:
+    """Write the comparison from what MLflow holds: OUT/report/report.html, .md, figures, CSV."""
+    _report(out, data)
 
 
 @app.command()
@@ -211,12 +217,14 @@ def augmentations(
 app.add_typer(finished.app)
 
 
-def _report(out: Path) -> list[Path]:
+def _report(out: Path, data: Path | None) -> list[Path]:
     from analysis.load import NoRunsError
     from analysis.report import write_report
+    from experiments.mistakes import pictures
 
+    picture_of = pictures(data, out)
     try:
-        written = write_report(out, out / "report")
+        written = write_report(out, out / "report", picture_of)
     except NoRunsError as error:
         raise UserError(f"{error}; make some with: make ablation") from error
     for answer in written.answers:

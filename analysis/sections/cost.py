@@ -44,12 +44,12 @@ def write_cost(page: Page, chapter: Chapter) -> None:
         ["arm", "leak-free test", *heads, *(["energy, Wh"] if len(energy) else [])],
         [
             [
-                chapter.names[str(label)],
+                chapter.names[label],
                 mean_and_spread(row["exact_match"], spread[label]),
                 *(amount(row[head]) for head in heads),
                 *([amount(energy.get(label, float("nan")))] if len(energy) else []),
             ]
-            for label, row in table.iterrows()
+            for label, row in zip(chapter.arms["label"], table.to_dict("records"), strict=True)
         ],
     )
     threads = sorted(set(runs.get("metrics.cost.threads", pd.Series(dtype=float)).dropna()))

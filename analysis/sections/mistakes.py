@@ -75,7 +75,9 @@ def _characters(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -
                 f"{table.loc[~lost & ~added, 'count'].sum():.1f}",
                 f"{table.loc[lost, 'count'].sum():.1f}",
                 f"{table.loc[added, 'count'].sum():.1f}",
-                ", ".join(f"{code(r.truth)} as {code(r.read)}" for r in changed.itertuples()),
+                ", ".join(
+                    f"{code(r['truth'])} as {code(r['read'])}" for r in changed.to_dict("records")
+                ),
             ]
         )
     page.table(["arm", "misread", "lost", "added", "most often misread"], rows)
@@ -143,47 +145,30 @@ def _galleries(
         f"What most runs of these arms misread, of {count(int(hardest['runs'].max()), 'run')} that "
         "read an image; not seldom the label is what is wrong."
     )
-    _gallery(
-        page,
-        chapter,
-        [
-            (row.part, row.filename, f"label {row.truth}, read {row.reading}; {row.wrong} of "
-             f"{row.runs} wrong")
-            for row in hardest.itertuples()
-        ],
-        picture_of,
-    )  # fmt: skip
+    told = "label {truth}, read {reading}; {wrong} of {runs} wrong"
+    _gallery(page, chapter, hardest, told, picture_of)
     two = chapter.drawn[:2]
     sure = errors.most_confident(test[test["arm"].isin(two)]).head(_PICTURES)
     page.text("#### The most confident mistakes")
     page.text(f"Of {' and '.join(code(chapter.names[arm]) for arm in two)}, the surest first.")
-    _gallery(
-        page,
-        chapter,
-        [
-            (row.part, row.filename, f"label {row.truth}, read {row.reading} "
-             f"({row.confidence:.3f}) by {chapter.names[row.arm]}, seed {row.seed}")
-            for row in sure.itertuples()
-        ],
-        picture_of,
-    )  # fmt: skip
+    told = "label {truth}, read {reading} ({confidence:.3f}) by {name}, seed {seed}"
+    sure = sure.assign(name=sure["arm"].map(chapter.names))
+    _gallery(page, chapter, sure, told, picture_of)
 
 
 def _gallery(
-    page: Page,
-    chapter: Chapter,
-    images: list[tuple[str, str, str]],
-    picture_of: PictureOf | None,
+    page: Page, chapter: Chapter, images: pd.DataFrame, told: str, picture_of: PictureOf | None
 ) -> None:
-    digest = chapter.section.digest
+    """Pictures where they are at hand, captions alone where not; `told` is of a row's columns."""
     shown, unseen = [], []
-    for part, filename, caption in images:
-        told = f"{part} {filename}: {caption}"
-        content = picture_of(digest, part, filename) if picture_of else None
+    for image in images.to_dict("records"):
+        part, filename = str(image["part"]), str(image["filename"])
+        caption = f"{part} {filename}: {told.format_map(image)}"
+        content = picture_of(chapter.section.digest, part, filename) if picture_of else None
         if content is None:
-            unseen.append(told)
+            unseen.append(caption)
         else:
-            shown.append(Picture(content, "image/png", told))
+            shown.append(Picture(content, "image/png", caption))
     if unseen:
         why = (
             "the data set that was given is another one, or lacks them"
@@ -191,6 +176,6 @@ def _gallery(
             else "no data set was given (`make report DATA=folder`)"
         )
         page.text(f"Without {count(len(unseen), 'picture')}: {why}.")
-        page.text("\n".join(f"- {code(told)}" for told in unseen))
+        page.text("\n".join(f"- {code(caption)}" for caption in unseen))
     if shown:
         page.pictures(shown)

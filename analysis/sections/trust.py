@@ -88,7 +88,7 @@ def _table(page: Page, chapter: Chapter, test: pd.DataFrame, arms: list[str]) ->
                 for _, seed in own.groupby("seed")
             ]
         )
-        row = [chapter.names[arm], mean_and_spread(errors.mean(), errors.std())]
+        row: list[str] = [chapter.names[arm], mean_and_spread(errors.mean(), errors.std())]
         for want in wanted:
             row += _kept(own, of_val, want.accuracy)
         rows.append(row)

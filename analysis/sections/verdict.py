@@ -5,24 +5,24 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import figures
-from analysis.formats import count, mean_and_spread, points, signed
+from analysis.formats import count, mean_and_spread, p_value, points, signed
 from analysis.page import Page, code
 from analysis.sections.chapter import ROWS, Chapter
-from analysis.stats import Interval
+from analysis.significance import Verdict
 from analysis.tables import Comparison
 
-# What the published repository says of cross-entropy + stop over CTC ("10%+"), as a fraction.
-CLAIMED_LEAD = 0.10
-
-# With as many, simulated intervals cover the truth about as often as they say.
-_ENOUGH_SEEDS = 8
+# What the published repository says: the first of these losses leads the second by so much.
+CLAIMED, CLAIMED_LEAD = ("ce_stop", "ctc"), 0.10
+# Beyond these the page refers to comparisons.csv.
+_LISTED = 40
 
 
 def write_verdict(page: Page, chapter: Chapter) -> None:
     """The answer, the table of arms, the forest plot."""
     page.text(answer(chapter))
     _arms(page, chapter)
-    _differences(page, chapter)
+    if chapter.pairs:
+        _forest(page, chapter, _ordered(chapter))
 
 
 def answer(chapter: Chapter) -> str:
@@ -36,33 +36,38 @@ def answer(chapter: Chapter) -> str:
 
 
 def _sentence(chapter: Chapter, compared: Comparison) -> str:
+    """What the tests allow to be said, and on what it rests."""
     if compared.difference.estimate < 0:
         compared = compared.turned()
-    d = compared.difference
+    d, judgement = compared.difference, compared.judgement
     first, second = (f"**{chapter.names[x]}**" for x in (compared.first, compared.second))
-    seeds = count(compared.seeds, "seed")
-    if compared.seeds < _ENOUGH_SEEDS:
-        seeds = f"{seeds} only, and it holds for these"
+    many = f" after correction for {compared.family} comparisons" if compared.family > 1 else ""
     basis = (
-        f"{signed(d.estimate)} points (95% interval {points(d)}; {seeds}, {compared.images} "
-        "leak-free test images, the pair chosen by validation)"
+        f"{signed(d.estimate)} points (95% interval {points(d)}; {p_value(compared.p_adjusted)}"
+        f"{many}; {count(compared.seeds, 'seed')}, {compared.images:,} leak-free test images, the "
+        "pair chosen by validation)."
     )
-    if shown(d):
-        text = f"{first} reads more cells right than {second}: {basis}."
+    margin = _margin(compared)
+    if judgement.verdict is Verdict.SHOWN:
+        text = f"{first} reads more cells right than {second}: {basis}"
+        if judgement.within_margin:
+            text += f" It is shown, too, that the difference is below {margin}."
+    elif judgement.verdict is Verdict.EQUIVALENT:
+        text = f"{first} and {second} are equivalent, to within {margin}: {basis}"
     else:
-        seen = 50 * (d.high - d.low)
-        text = (
-            f"No difference is shown between {first} and {second}: {basis}; one of less than "
-            f"about {seen:.1f} points could not have been seen."
-        )
+        text = f"No difference is shown between {first} and {second}: {basis}"
+        if d.low > 0 and compared.family > 1:
+            text += " The interval, which knows of this one comparison only, leaves zero out."
+        if not pd.isna(compared.visible):
+            text += (
+                f" One of {100 * compared.visible:.1f} points would have been shown four times out "
+                "of five."
+            )
+    if compared.one_seed:
+        text += " **It holds for the one seed that was run, and says nothing about others.**"
     if d.low > -CLAIMED_LEAD and d.high < CLAIMED_LEAD:
         text += f" A lead of {100 * CLAIMED_LEAD:.0f} points either way is ruled out for these two."
     return text
-
-
-def shown(difference: Interval) -> bool:
-    """Whether the interval leaves zero out."""
-    return difference.low > 0 or difference.high < 0
 
 
 def _arms(page: Page, chapter: Chapter) -> None:
@@ -97,10 +102,11 @@ def _arms(page: Page, chapter: Chapter) -> None:
 def _uneven(chapter: Chapter) -> str:
     """Which runs some arms have and others lack: their means are not over the same runs."""
     runs = chapter.section.runs
-    of_arm = runs.groupby("label")[["config.seed", "config.fold"]].apply(
-        lambda made: set(made.itertuples(index=False, name=None))
-    )
-    every = set().union(*of_arm)
+    of_arm = {
+        str(label): set(zip(made["config.seed"], made["config.fold"], strict=True))
+        for label, made in runs.groupby("label")
+    }
+    every = set[tuple[str, str]]().union(*of_arm.values())
     lacking = {label: every - made for label, made in of_arm.items() if every - made}
     if not lacking:
         return ""
@@ -111,7 +117,7 @@ def _uneven(chapter: Chapter) -> str:
             f"seed {seed}" + (f" fold {fold}" if folds else "") for seed, fold in sorted(lacked)
         )
 
-    parts = [f"{code(chapter.names[str(k)])} lacks {told(v)}" for k, v in lacking.items()]
+    parts = [f"{code(chapter.names[k])} lacks {told(v)}" for k, v in lacking.items()]
     return (
         "**Not all arms have the same runs**, so that the means above are not over the same "
         "seeds or folds; paired differences are, over those that both have. "
@@ -119,65 +125,97 @@ def _uneven(chapter: Chapter) -> str:
     )
 
 
-def _differences(page: Page, chapter: Chapter) -> None:
+def write_comparisons(page: Page, chapter: Chapter) -> None:
+    """Every difference of the forest plot and the others, in numbers."""
     if not chapter.pairs:
         return
-    scores = chapter.arms.set_index("arm")["val"]
-    ordered = sorted(chapter.pairs, key=lambda p: -scores[list(p.arms)].mean())[:ROWS]
-    table = pd.DataFrame(
-        [
-            {
-                "first": chapter.names[p.first],
-                "second": chapter.names[p.second],
-                "estimate": p.difference.estimate,
-                "low": p.difference.low,
-                "high": p.difference.high,
-                "shown": shown(p.difference),
-            }
-            for p in ordered
-        ]
-    )
-    best = ordered[0]
-    left = len(chapter.pairs) - len(ordered)
-    page.chart(
-        chapter.chart(
-            figures.differences(table, (-CLAIMED_LEAD, CLAIMED_LEAD)),
-            "differences",
-            f"Forest plot of {len(table)} paired differences between losses, in points of exact "
-            f"match. The first: {table['first'].iloc[0]} minus {table['second'].iloc[0]}, {signed(best.difference.estimate)} "
-            f"({points(best.difference)}).",
-            "Arms that differ in the loss alone, on the same leak-free test images and seeds: "
-            "points of exact match with 95% intervals, the pair that validates best first. Filled "
-            "where the interval leaves zero out. Dashed: the lead of ten points that was claimed "
-            "for cross-entropy + stop." + (f" {left} more in comparisons.csv." if left else ""),
-        )
-    )
+    ordered = _ordered(chapter)
     page.text("### The same arm but for the loss")
     page.text(
-        "Difference in exact match on the leak-free test images, in points, with its 95% "
-        "interval (paired bootstrap over seeds and groups of identical images). "
-        + _caution(chapter.pairs)
+        "Difference in exact match on the leak-free test images, in points, over the seeds that "
+        "both arms have, with its 95% interval for other seeds and images of the same kind. `p` is "
+        f"corrected for the {count(len(ordered), 'comparison')} of this table (Holm), as is the "
+        f"judgement: a difference is **shown**, or the two are **equivalent** within "
+        f"{_margin(ordered[0])}, or neither. **Would show**: the true difference that data like "
+        "these show four times out of five."
+        + (
+            " With one seed all this holds for that seed alone."
+            if any(pair.one_seed for pair in ordered)
+            else ""
+        )
     )
     page.table(
-        ["first", "second", "seeds", "images", "first - second", "95% interval", "shown?"],
+        [
+            *("first", "second", "seeds", "images", "first - second", "95% interval", "p"),
+            *("judgement", "would show"),
+        ],
         [
             [
                 *(chapter.names[pair.first], chapter.names[pair.second]),
                 *(str(pair.seeds), str(pair.images)),
                 *(signed(pair.difference.estimate), points(pair.difference)),
-                "yes" if shown(pair.difference) else "no",
+                p_value(pair.p_adjusted).removeprefix("p = ").removeprefix("p "),
+                _judged(pair),
+                "" if pd.isna(pair.visible) else f"{100 * pair.visible:.1f}",
             ]
-            for pair in chapter.pairs
+            for pair in ordered[:_LISTED]
         ],
     )
+    if len(ordered) > _LISTED:
+        page.text(f"{len(ordered) - _LISTED} more stand in comparisons.csv.")
 
 
-def _caution(pairs: list[Comparison]) -> str:
-    """A bootstrap of a few seeds knows too little of how much seeds differ."""
-    many = f"None of the {len(pairs)} is corrected for their number. " if len(pairs) > 1 else ""
-    if min(pair.seeds for pair in pairs) >= _ENOUGH_SEEDS:
-        return many
-    return many + (
-        f"With fewer than {_ENOUGH_SEEDS} seeds these intervals are too narrow: they hold for the "
-        "seeds that were run, and a `yes` says little about others."
+def _ordered(chapter: Chapter) -> list[Comparison]:
+    """The pairs of the headline's losses first, then by validation."""
+    scores = chapter.arms.set_index("arm")["val"]
+    losses = chapter.headline.losses if chapter.headline else None
+    return sorted(
+        chapter.pairs, key=lambda pair: (pair.losses != losses, -scores[list(pair.arms)].mean())
     )
+
+
+def _forest(page: Page, chapter: Chapter, ordered: list[Comparison]) -> None:
+    first = ordered[0]
+    drawn = [pair for pair in ordered if pair.losses == first.losses][:ROWS]
+    table = pd.DataFrame(
+        [
+            {
+                "first": chapter.names[pair.first],
+                "second": chapter.names[pair.second],
+                "estimate": pair.difference.estimate,
+                "low": pair.difference.low,
+                "high": pair.difference.high,
+                "shown": pair.judgement.verdict is Verdict.SHOWN,
+            }
+            for pair in drawn
+        ]
+    )
+    claimed = {CLAIMED: CLAIMED_LEAD, CLAIMED[::-1]: -CLAIMED_LEAD}.get(first.losses)
+    left = len(ordered) - len(drawn)
+    page.chart(
+        chapter.chart(
+            figures.differences(table, claimed),
+            "differences",
+            f"Forest plot of {count(len(table), 'paired difference')} between losses, in points of "
+            f"exact match. The first: {table['first'].iloc[0]} minus {table['second'].iloc[0]}, "
+            f"{signed(first.difference.estimate)} ({points(first.difference)}).",
+            "Arms that differ in the loss alone, on the same leak-free test images and seeds: "
+            "points of exact match with 95% intervals, the pair that validates best first. To the "
+            "right the first of the two reads more. Filled where the difference is shown."
+            + (" Dashed: the lead that was claimed." if claimed else "")
+            + (f" {left} more in the table below." if left else ""),
+        )
+    )
+
+
+def _margin(pair: Comparison) -> str:
+    points_apart = 100 * pair.judgement.margin
+    return f"{points_apart:g} point" if points_apart == 1 else f"{points_apart:g} points"
+
+
+def _judged(pair: Comparison) -> str:
+    verdict = pair.judgement.verdict
+    if verdict is Verdict.SHOWN:
+        side = "first" if pair.judgement.direction > 0 else "second"
+        return f"{verdict}: the {side} reads more"
+    return str(verdict)

@@ -63,9 +63,14 @@ _LATER: dict[str, float] = {
 def ensure_strings(parent: Path, seed: int = 0, counts: dict[str, int] | None = None) -> Path:
     """The data set's folder below `parent`, made if it is not there yet."""
     counts = counts or COUNTS
-    size = "-".join(str(counts[part]) for part in COUNTS)
-    folder = parent / f"v{VERSION}-seed{seed}-{size}" / "strings"
+    folder = strings_folder(parent, seed, counts)
     return ensure_folder(folder, lambda making: write_strings(making, seed, counts))
+
+
+def strings_folder(parent: Path, seed: int = 0, counts: dict[str, int] | None = None) -> Path:
+    """Where it is, or would be made."""
+    size = "-".join(str((counts or COUNTS)[part]) for part in COUNTS)
+    return parent / f"v{VERSION}-seed{seed}-{size}" / "strings"
 
 
 def write_strings(folder: Path, seed: int, counts: dict[str, int]) -> None:
