@@ -77,7 +77,7 @@ class Page:
         self._parts.append(gallery)
 
     def chart(self, chart: Chart) -> None:
-        """A drawn figure; in Markdown a link to its PNG. Raises ValueError for a name given twice."""
+        """A figure; in Markdown a link to its PNG. Raises ValueError where two have one name."""
         if any(isinstance(part, Chart) and part.name == chart.name for part in self._parts):
             raise ValueError(f"two charts are called {chart.name}")
         self._parts.append(chart)
