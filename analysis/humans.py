@@ -185,10 +185,9 @@ def accuracy(base: Baseline) -> pd.DataFrame:
                 learnt = reader.kind == "arm" and against == "truth" and leak != "leak-free"
                 if chosen.any() and not learnt:
                     found = mean_share(right[:, chosen], images["group"].to_numpy(int)[chosen])
-                    rows.append(
-                        (reader.name, reader.kind, len(right), against, leak, int(chosen.sum()))
-                        + (found.estimate, found.low, found.high)
-                    )
+                    about = (reader.name, reader.kind, len(right), against, leak)
+                    ends = (found.estimate, found.low, found.high)
+                    rows.append((*about, int(chosen.sum()), *ends))
     heads = ["reader", "kind", "runs", "against", "leak", "images", "estimate", "low", "high"]
     return pd.DataFrame(rows, columns=heads)
 

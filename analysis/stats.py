@@ -61,6 +61,8 @@ class Difference(Interval):
         distance = (self.centre - bound) / self.error
         if distance < 0:
             return 1 - self.p_below(bound)
+        if distance >= self.quantile(0.5 * 10.0**-_SMALLEST):
+            return 0.5 * 10.0**-_SMALLEST
         # In powers of ten: the smallest p-values are as exact as the large.
         exponent = brentq(lambda x: self.quantile(0.5 * 10.0**x) - distance, -_SMALLEST, 0.0)
         return 0.5 * 10.0 ** float(exponent)
