@@ -54,17 +54,15 @@ class Difference(Interval):
         The quantiles of Student's t for the seeds and for the images, weighted by their shares of
         the variance (Cochran and Cox, 1950, section 4.14).
         """
-        of_images = float(t.isf(p, self.groups + 1))
-        if self.seeds == 1:
-            return of_images
-        of_seeds = float(t.isf(p, self.seeds - 1))
-        return self.of_seeds * of_seeds + (1 - self.of_seeds) * of_images
+        return _quantile(p, self.seeds, self.groups + 2, self.of_seeds)
 
     def p_above(self, bound: float) -> float:
         """The one-sided p-value against "the true difference is at most `bound`"."""
         distance = (self.centre - bound) / self.error
         if distance < 0:
             return 1 - self.p_below(bound)
+        if distance >= self.quantile(0.5 * 10.0**-_SMALLEST):
+            return 0.5 * 10.0**-_SMALLEST
         # In powers of ten: the smallest p-values are as exact as the large.
         exponent = brentq(lambda x: self.quantile(0.5 * 10.0**x) - distance, -_SMALLEST, 0.0)
         return 0.5 * 10.0 ** float(exponent)
@@ -128,17 +126,9 @@ def paired_difference(
     interval honest where few images or none tell the arms apart (Bonett and Price, 2012).
     """
     gain = first.astype(float) - second.astype(float)
-    _, member = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(member).astype(float)
-    gains = np.stack([np.bincount(member, row, minlength=len(sizes)) for row in gain])  # (S, G)
-    imagined = _typical(gains / sizes) * sizes.mean() * np.array([1.0, -1.0])
-    gains = np.hstack([gains, np.tile(imagined, (len(gains), 1))])
-    sizes = np.append(sizes, np.full(2, sizes.mean()))
-    centre = float(gains.sum() / (len(gains) * sizes.sum()))
-    # What each group moves the mean by, times the number of groups.
-    moves = (gains - centre * sizes) / sizes.mean()
-    of_seeds, of_images = _variance_of_mean(moves)
-    of_images = max(of_images, float(((imagined / sizes[-1]) ** 2).sum()) / len(sizes) ** 2)
+    gains, sizes = _by_group(gain, groups)
+    typical = _typical(gains / sizes)
+    centre, of_seeds, of_images = _mean_and_variances(gains, sizes, np.array([typical, -typical]))
     found = Difference(
         estimate=float(gain.mean()),
         low=-1,
@@ -146,12 +136,54 @@ def paired_difference(
         centre=centre,
         error=float(np.sqrt(of_seeds + of_images)),
         seeds=len(gain),
-        groups=len(sizes) - 2,
+        groups=len(sizes),
         of_seeds=of_seeds / (of_seeds + of_images),
         discordant=float(np.abs(gain).mean()),
     )
     half = found.quantile(0.025) * found.error
     return replace(found, low=max(-1.0, centre - half), high=min(1.0, centre + half))
+
+
+def mean_share(right: npt.NDArray[np.bool_], groups: npt.NDArray[np.int_]) -> Interval:
+    """The share of right readings over seeds and images, both samples as in `paired_difference`.
+
+    right: (seeds, images). Two imagined images are right and two wrong (Agresti and Coull, 1998).
+    """
+    gains, sizes = _by_group(right.astype(float), groups)
+    centre, of_seeds, of_images = _mean_and_variances(gains, sizes, np.array([1.0, 1.0, 0.0, 0.0]))
+    variance = of_seeds + of_images
+    half = _quantile(0.025, len(right), len(sizes) + 4, of_seeds / variance) * np.sqrt(variance)
+    return Interval(float(right.mean()), max(0.0, centre - half), min(1.0, centre + half))
+
+
+def _by_group(
+    values: npt.NDArray[np.float64], groups: npt.NDArray[np.int_]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """(seeds, groups) sums of the values of identical images, and how many there are of each."""
+    _, member = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(member).astype(float)
+    return np.stack([np.bincount(member, row, minlength=len(sizes)) for row in values]), sizes
+
+
+def _mean_and_variances(
+    sums: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64], imagined: npt.NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """The mean, with imagined images of these values in every seed; its variance by `_parts`."""
+    size = float(sizes.mean())
+    sums = np.hstack([sums, np.tile(imagined * size, (len(sums), 1))])
+    sizes = np.append(sizes, np.full(len(imagined), size))
+    mean = float(sums.sum() / (len(sums) * sizes.sum()))
+    # What each group moves the mean by, times the number of groups.
+    of_seeds, of_images = _parts((sums - mean * sizes) / size)
+    least = float(((imagined - imagined.mean()) ** 2).sum()) / len(sizes) ** 2
+    return mean, of_seeds, max(of_images, least)
+
+
+def _quantile(p: float, seeds: int, groups: int, of_seeds: float) -> float:
+    of_images = float(t.isf(p, groups - 1))
+    if seeds == 1:
+        return of_images
+    return of_seeds * float(t.isf(p, seeds - 1)) + (1 - of_seeds) * of_images
 
 
 def _typical(gains: npt.NDArray[np.float64]) -> float:
@@ -162,7 +194,7 @@ def _typical(gains: npt.NDArray[np.float64]) -> float:
     return max(float(np.sqrt((telling**2).mean())), 1 / len(gains))
 
 
-def _variance_of_mean(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+def _parts(values: npt.NDArray[np.float64]) -> tuple[float, float]:
     """The two parts, from seeds and from images, of the variance of the mean of (S, G) values.
 
     That from seeds holds what seeds and images vary together.

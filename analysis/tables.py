@@ -25,7 +25,7 @@ from analysis.stats import MARGIN, Difference, Interval, paired_difference
 # What names an arm at sight; other settings are added where arms differ in them.
 _NAMED = ["config.loss", "config.decoder", "config.backbone", "config.augmentation"]
 # What tells apart the runs of one arm; the folds of one seed are its test part together.
-_OF_A_RUN = ("config.seed", "config.fold")
+OF_A_RUN = ("config.seed", "config.fold")
 # What may differ between two arms that are compared for their loss: it comes with the loss.
 _OF_THE_LOSS = ("config.loss", "config.decoder", "config.hidden")
 
@@ -109,7 +109,7 @@ def sections(results: Results) -> list[Section]:
     """
     found = []
     columns = [c for c in results.runs.columns if c.startswith("config.")]
-    config = [c for c in columns if c not in (*_OF_A_RUN, "config.start")]
+    config = [c for c in columns if c not in (*OF_A_RUN, "config.start")]
     apart = [c for c in config if c not in _OF_THE_LOSS and "loss_options" not in c]
     before = pretraining(results.runs, config, apart)
     for (digest, split), judged in results.runs.groupby(
@@ -118,7 +118,7 @@ def sections(results: Results) -> list[Section]:
         # Runs of an older recipe were trained in another way under the same settings.
         runs = judged[judged["config.recipe"] == judged["config.recipe"].max()]
         # Runs of an older recipe knew no folds.
-        runs = runs.assign(**{c: runs.get(c, "0") for c in _OF_A_RUN})
+        runs = runs.assign(**{c: runs.get(c, "0") for c in OF_A_RUN})
         dataset = runs["tags.dataset"].iloc[-1]
         start = before.loc[runs.index]
         named = runs.assign(
@@ -132,7 +132,7 @@ def sections(results: Results) -> list[Section]:
         marks = named["arm"].map(lambda text: f" {hashlib.sha256(text.encode()).hexdigest()[:4]}")
         named["label"] += marks.where(shared, "")
         # The same arm and seed made twice, in a run that was restored say, would count twice.
-        latest = named.drop_duplicates(["arm", *_OF_A_RUN], keep="last")
+        latest = named.drop_duplicates(["arm", *OF_A_RUN], keep="last")
         found.append(Section(str(dataset), str(digest), str(split), latest))
     starts = set(results.runs.get("config.start", pd.Series([""])))
     hashes = [set(s.runs.get("tags.run_hash", pd.Series(["no start"]))) for s in found]
@@ -227,7 +227,7 @@ def compare(
 
     A family of its own: `corrected` corrects several of them together.
     """
-    made = section.runs.reset_index().set_index(["arm", *_OF_A_RUN])["run_id"]
+    made = section.runs.reset_index().set_index(["arm", *OF_A_RUN])["run_id"]
     a, b = (dict(made.loc[arm]) for arm in (first, second))
     seeds = sorted({seed for seed, _ in a.keys() & b.keys()})
     # Every seed must have read the same images: of the folds those that all have.
