@@ -1,7 +1,7 @@
 """What is misread, and how: slices of the images, edits of characters, wrong values.
 
-Readings come as a table with a row a reading: filename, truth, reading, and run_id where several
-runs read the same images.
+Readings come as a table with a row a reading, of one arm or several: filename, truth, reading, and
+where a function needs them seed, group (of identical images), part, confidence.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from statistics import median
 import pandas as pd
 from rapidfuzz.distance import Levenshtein
 
-from analysis.stats import Interval, share
+from analysis.stats import mean_share
 
 SEPARATORS = ".,"
 # In a table of edits: no character, where one was added or lost.
@@ -28,17 +28,22 @@ def by_slice(readings: pd.DataFrame) -> pd.DataFrame:
     """Exact match on parts of the images, in 0..1.
 
     Columns: slice (length, adjacent repeats, separators, sign), value, images, and the share that
-    is right with its 95% interval: estimate, low, high. Every image counts once, with its mean
-    over the runs, so that runs do not make the interval narrower than its images allow.
+    is right with its 95% interval over seeds and images: estimate, low, high.
     """
-    right = (readings["truth"] == readings["reading"]).groupby(readings["filename"]).mean()
-    truths = readings.drop_duplicates("filename").set_index("filename")["truth"]
+    right = (readings["truth"] == readings["reading"]).groupby(
+        [readings["filename"], readings["seed"]]
+    )
+    table = right.first().unstack()
+    # Folds that only some seeds have: an image has a mean over those that read it.
+    whole = not table.isna().any(axis=None)
+    table = table.astype(float) if whole else table.mean(axis=1).to_frame()
+    images = readings.drop_duplicates("filename").set_index("filename").loc[table.index]
     rows = []
     for name, value_of in _SLICES.items():
-        values = truths.map(value_of)
-        for value, images in values.groupby(values):
-            exact = _share(right[images.index])
-            rows.append((name, value, len(images), exact.estimate, exact.low, exact.high))
+        values = images["truth"].map(value_of)
+        for value, chosen in images.groupby(values):
+            exact = mean_share(table.loc[chosen.index].to_numpy().T, chosen["group"].to_numpy(int))
+            rows.append((name, value, len(chosen), exact.estimate, exact.low, exact.high))
     return pd.DataFrame(rows, columns=["slice", "value", "images", "estimate", "low", "high"])
 
 
@@ -142,13 +147,6 @@ def most_confident(readings: pd.DataFrame) -> pd.DataFrame:
 def adjacent_repeats(text: str) -> int:
     """How many characters equal the one before: 1 in 100 is none, its zeros are one repeat."""
     return sum(a == b for a, b in pairwise(text))
-
-
-def _share(of_images: pd.Series) -> Interval:
-    """A mean of shares, with the Wilson interval of as many images as it has."""
-    of = len(of_images)
-    interval = share(round(float(of_images.sum())), of)
-    return Interval(float(of_images.mean()), interval.low, interval.high)
 
 
 def _tenfold(truth: Fraction, reading: Fraction) -> bool:

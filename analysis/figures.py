@@ -20,6 +20,7 @@ from analysis.stats import Interval
 
 _CLAIM = "#D55E00"
 _PEOPLE = "#009E73"
+_MARKS = "osD"
 
 Looks = Mapping[str, Look]
 Names = Mapping[str, str]
@@ -64,25 +65,26 @@ def differences(pairs: pd.DataFrame, claimed: float | None) -> Figure:
 def beside_people(scores: pd.DataFrame, people: Reference, looks: Looks, names: Names) -> Figure:
     """Each reader's exact match with people, a row a reader, beside that of people.
 
-    scores: reader, what (one or two of them: filled and hollow), estimate, low, high.
+    scores: reader, what (up to three of them, the third drawn hollow), estimate, low, high.
     """
     readers, kinds = (list(dict.fromkeys(scores[c])) for c in ("reader", "what"))
     with style():
-        figure, (axis,) = panels(1, 2.2 + 0.5 * len(readers))
+        figure, (axis,) = panels(1, 2.2 + 0.55 * len(readers))
         low, high = 100 * people.interval.low, 100 * people.interval.high
         axis.axvspan(low, high, color=_PEOPLE, alpha=0.18, linewidth=0)
         axis.axvline(100 * people.interval.estimate, color=_PEOPLE, lw=2, label=people.what)
         for row in scores.to_dict("records"):
-            filled = row["what"] == kinds[0]
-            place = readers.index(row["reader"]) + (-0.17 if filled else 0.17)
+            kind = kinds.index(row["what"])
+            place = readers.index(row["reader"]) + 0.25 * (kind - (len(kinds) - 1) / 2)
             colour = looks.get(row["reader"], PLAIN).colour
             axis.plot([100 * row["low"], 100 * row["high"]], [place] * 2, color=colour, lw=2)
             axis.plot(
-                [100 * row["estimate"]], [place], "o" if filled else "D", color=colour,
-                markersize=8, markerfacecolor=colour if filled else "white",
+                [100 * row["estimate"]], [place], _MARKS[kind], color=colour, markersize=7,
+                markerfacecolor="white" if kind == 2 else colour,
             )  # fmt: skip
-        for kind, marker, face in zip(kinds, "oD", (PLAIN.colour, "white"), strict=False):
-            axis.plot([], [], marker, color=PLAIN.colour, markerfacecolor=face, label=kind)
+        for kind, what in enumerate(kinds):
+            face = "white" if kind == 2 else PLAIN.colour
+            axis.plot([], [], _MARKS[kind], color=PLAIN.colour, markerfacecolor=face, label=what)
         name_rows(axis, [names.get(reader, reader) for reader in readers])
         axis.set_xlabel("exact match, percent")
         legend(figure, axis)

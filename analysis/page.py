@@ -15,6 +15,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #8886; text-align: left; }
+td[style] { white-space: nowrap; }  /* numbers, with their intervals */
 code { background: #8882; padding: 0 .2em; border-radius: .2em; overflow-wrap: anywhere; }
 .pictures { display: flex; flex-wrap: wrap; gap: .8rem; }
 figure { margin: 0; max-width: 16rem; }
@@ -66,9 +67,9 @@ class Page:
         """
         self._parts.append(markdown)
 
-    def table(self, heads: list[str], rows: list[list[str]]) -> None:
-        """A table; its first column reads from the left, the others are numbers."""
-        rule = ["---"] + ["---:"] * (len(heads) - 1)
+    def table(self, heads: list[str], rows: list[list[str]], texts: int = 1) -> None:
+        """A table; its first columns, so many, are texts, the others are numbers."""
+        rule = ["---"] * texts + ["---:"] * (len(heads) - texts)
         lines = [f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows)]
         self._parts.append("\n".join(lines))
 

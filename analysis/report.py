@@ -16,6 +16,7 @@ from analysis.sections.cost import write_cost
 from analysis.sections.mistakes import write_mistakes
 from analysis.sections.people import write_people, write_people_chart
 from analysis.sections.provenance import run_page, write_provenance, write_uncounted
+from analysis.sections.published import write_claims
 from analysis.sections.trust import write_trust
 from analysis.sections.verdict import answer, write_comparisons, write_verdict
 
@@ -76,7 +77,8 @@ def build(results: Results, chapters: list[Chapter], picture_of: PictureOf | Non
         write_verdict(page, one)
         write_people_chart(page, one)
         write_comparisons(page, one)
-        write_people(page, one)
+        write_claims(page, one)
+        write_people(page, one, picture_of)
         write_averaging(page, one)
         write_mistakes(page, one, picture_of)
         write_trust(page, one)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import drawing, tables
+from analysis import drawing, humans, tables
+from analysis.claims import Audit, audit
+from analysis.humans import Baseline
 from analysis.load import Results
 from analysis.names import LINES, Look, looks, short_names
 from analysis.page import Chart
@@ -28,7 +30,9 @@ class Chapter:
 
     section: its runs. predictions: theirs, with `arm` and `seed`. arms: a row an arm, the best by
         validation first. pairs: arms that differ in the loss alone. headline: the one the answer is
-        about. names: label -> short name; left_out: what those leave out. looks: label -> look.
+        about. people: the images that two people read; accuracy: all readers of these. audit: the
+        published claims. names: label -> short name; left_out: what those leave out. looks: of
+        labels.
     drawn: the labels of arms that figures show, the headline's first.
     prefix: of the names of its figures.
     """
@@ -39,6 +43,9 @@ class Chapter:
     arms: pd.DataFrame
     pairs: list[Comparison]
     headline: Comparison | None
+    people: Baseline | None
+    accuracy: pd.DataFrame
+    audit: Audit
     names: dict[str, str]
     left_out: str
     looks: dict[str, Look]
@@ -70,6 +77,7 @@ def chapter(results: Results, section: Section, number: int, pairs: list[Compari
     )
     arms = tables.arms(section)
     headline = tables.best_by_validation(section, pairs)
+    people = humans.baseline(section, results)
     labels = list(arms["label"])
     first = [headline.first, headline.second] if headline else []
     drawn = _drawn(arms, first)
@@ -81,6 +89,9 @@ def chapter(results: Results, section: Section, number: int, pairs: list[Compari
         arms=arms,
         pairs=pairs,
         headline=headline,
+        people=people,
+        accuracy=humans.accuracy(people) if people else pd.DataFrame(),
+        audit=audit(section, results, pairs),
         names=names,
         left_out=left_out,
         looks=looks([*drawn, *labels]),

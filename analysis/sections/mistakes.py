@@ -6,8 +6,9 @@ import pandas as pd
 
 from analysis import errors, figures
 from analysis.formats import count, percent
-from analysis.page import Page, Picture, code
+from analysis.page import Page, code
 from analysis.sections.chapter import Chapter, PictureOf
+from analysis.sections.gallery import write_gallery
 
 _PICTURES = 24
 
@@ -39,7 +40,7 @@ def _slices(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -> No
             + " by length of the label, its adjacent repeats, separators and sign; the same "
             "numbers stand in the table below.",
             "Exact match by what the label is like, on the leak-free test images. Bars: 95% "
-            "(Wilson) for as many images; with few of them arms are hardly told apart.",
+            "intervals over images and seeds; with few of them arms are hardly told apart.",
         )
     )
     wide = slices.pivot(index=["slice", "value"], columns="arm", values="estimate")
@@ -146,36 +147,11 @@ def _galleries(
         "read an image; not seldom the label is what is wrong."
     )
     told = "label {truth}, read {reading}; {wrong} of {runs} wrong"
-    _gallery(page, chapter, hardest, told, picture_of)
+    write_gallery(page, chapter, hardest, told, picture_of)
     two = chapter.drawn[:2]
     sure = errors.most_confident(test[test["arm"].isin(two)]).head(_PICTURES)
     page.text("#### The most confident mistakes")
     page.text(f"Of {' and '.join(code(chapter.names[arm]) for arm in two)}, the surest first.")
     told = "label {truth}, read {reading} ({confidence:.3f}) by {name}, seed {seed}"
     sure = sure.assign(name=sure["arm"].map(chapter.names))
-    _gallery(page, chapter, sure, told, picture_of)
-
-
-def _gallery(
-    page: Page, chapter: Chapter, images: pd.DataFrame, told: str, picture_of: PictureOf | None
-) -> None:
-    """Pictures where they are at hand, captions alone where not; `told` is of a row's columns."""
-    shown, unseen = [], []
-    for image in images.to_dict("records"):
-        part, filename = str(image["part"]), str(image["filename"])
-        caption = f"{part} {filename}: {told.format_map(image)}"
-        content = picture_of(chapter.section.digest, part, filename) if picture_of else None
-        if content is None:
-            unseen.append(caption)
-        else:
-            shown.append(Picture(content, "image/png", caption))
-    if unseen:
-        why = (
-            "the data set that was given is another one, or lacks them"
-            if picture_of
-            else "no data set was given (`make report DATA=folder`)"
-        )
-        page.text(f"Without {count(len(unseen), 'picture')}: {why}.")
-        page.text("\n".join(f"- {code(caption)}" for caption in unseen))
-    if shown:
-        page.pictures(shown)
+    write_gallery(page, chapter, sure, told, picture_of)

@@ -5,106 +5,158 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import figures, humans
-from analysis.formats import mean_and_spread, percent, percent_interval
+from analysis.formats import p_value, percent, percent_interval, points, signed
 from analysis.page import Page
-from analysis.sections.chapter import ROWS, Chapter
-from analysis.stats import share
+from analysis.sections.chapter import ROWS, Chapter, PictureOf
+from analysis.sections.gallery import write_gallery
+from analysis.stats import Interval
 
-# What the published repository says of itself, as fractions.
-CLAIMED_ACCURACY, CLAIMED_AGREEMENT = 0.9466, 0.93
-
-_COLUMNS = ["human1", "human2", "agreed", "either"]
-_WITH, _AGREED = "with each person, mean", "where both people agree"
-
-
-def readings_of(chapter: Chapter) -> pd.DataFrame:
-    """What people and published models read, a column a reader; empty without two people."""
-    readers = chapter.results.readers
-    return humans.side_by_side(readers[readers["data_digest"] == chapter.section.digest])
+_AGAINST = {"human1": "as human1", "human2": "as human2", "agreed": "where both agree"}
+_COLUMNS = ["human1", "human2", "agreed", "either", "truth"]
+_NOBODY = "There is no human baseline: this data set has no images that two people read."
 
 
 def write_people_chart(page: Page, chapter: Chapter) -> None:
     """The first screen's part: the arms' readings against the people's agreement."""
-    readings = readings_of(chapter)
-    if readings.empty:
-        page.text("There is no human baseline: this data set has no images that two people read.")
+    if chapter.people is None:
+        page.text(_NOBODY)
         return
-    scores = _scores(chapter, readings)
-    agree = humans.agreement(readings)
-    best = scores[scores["what"] == _WITH].iloc[0]
+    table = chapter.accuracy
+    leak = "leak-free" if (table["leak"] == "leak-free").any() else "all"
+    table = table[(table["leak"] == leak) & table["against"].isin(_AGAINST.keys())]
+    alike = table[(table["kind"] == "person") & (table["against"] == "human2")].iloc[0]
+    people = Interval(*(float(alike[c]) for c in ("estimate", "low", "high")))
+    arms = [arm for arm in chapter.arms["label"] if arm in set(table["reader"])][:ROWS]
+    outputs = sorted(set(table.loc[table["kind"] == "output", "reader"]))
+    order = {reader: i for i, reader in enumerate([*arms, *outputs])}
+    shown = table[table["reader"].isin(order.keys())]
+    shown = shown.assign(what=shown["against"].map(_AGAINST)).sort_values(
+        "reader", key=lambda readers: readers.map(order), kind="stable"
+    )
+    agreed = int(shown.loc[shown["against"] == "agreed", "images"].max())
+    first = shown.iloc[0]
     page.chart(
         chapter.chart(
             figures.beside_people(
-                scores,
-                figures.Reference("two people with each other (95% interval)", agree),
+                shown,
+                figures.Reference("human1 as human2, 95% interval", people),
                 chapter.looks,
                 chapter.names,
             ),
             "people",
-            f"Exact match of {scores['reader'].nunique()} readers with people. Two people agree on "
-            f"{percent_interval(agree)} percent of the images; "
-            f"{chapter.names.get(best['reader'], best['reader'])} agrees with each of them on "
-            f"{percent(best['estimate'])} percent.",
-            f"The human baseline, on the {len(readings)} images that two people read. The green "
-            "line is how often they read alike. Its fair counterpart is the filled mark: how often "
-            "a reader agrees with one of them. The hollow mark is on the "
-            f"{int((readings['human1'] == readings['human2']).sum())} images on which they agree, "
-            "which are the easier ones: not to be held against the line. Bars: 95% (Wilson), for "
-            "images, not seeds.",
+            f"Exact match of {len(order)} readers with two people. The people read the same on "
+            f"{percent_interval(people)} percent of the images; "
+            f"{chapter.names.get(first['reader'], first['reader'])} reads the same as "
+            f"{first['against']} on {percent(first['estimate'])} percent.",
+            f"The human baseline, on {alike['images']} {leak} images that two people read. Green: "
+            "how often the one reads what the other reads. Its fair counterpart are the filled "
+            "marks: how often an arm reads what either person reads. The hollow mark is on the "
+            f"{agreed} images on which both agree, which are the easier ones: not to be held "
+            "against the line. 95% intervals over images and, where there are several, seeds.",
         )
     )
 
 
-def _scores(chapter: Chapter, readings: pd.DataFrame) -> pd.DataFrame:
-    """Readers by what: each person (their mean), and where both agree."""
-    agreed = int((readings["human1"] == readings["human2"]).sum())
-    found: list[tuple[str, dict[str, float]]] = [
-        (str(arm["label"]), {c: float(arm[c]) for c in _COLUMNS})
-        for _, arm in chapter.arms.head(ROWS).iterrows()
-    ]
-    found += [
-        (name, humans.score(readings, name))
-        for name in sorted(set(readings.columns) - set(humans.PEOPLE))
-    ]
-    rows = []
-    for reader, score in found:
-        each = (score["human1"] + score["human2"]) / 2
-        for what, estimate, of in (
-            (_WITH, each, len(readings)),
-            (_AGREED, score["agreed"], agreed),
-        ):
-            if of and not pd.isna(estimate):
-                interval = share(round(estimate * of), of)
-                rows.append((reader, what, estimate, interval.low, interval.high))
-    return pd.DataFrame(rows, columns=["reader", "what", "estimate", "low", "high"])
-
-
-def write_people(page: Page, chapter: Chapter) -> None:
-    """All readers in numbers."""
-    readings = readings_of(chapter)
-    if readings.empty:
-        page.text("### People")
-        page.text("This data set has no images that two people read.")
-        return
-    agree = humans.agreement(readings)
-    seen = chapter.predictions[chapter.predictions["split"] == "human"]
-    leak_free = set(seen.loc[seen["clean"], "filename"])
-    rows = []
-    for name in sorted(set(readings.columns) - set(humans.PEOPLE)):
-        scores = humans.score(readings, name)
-        clean = humans.score(readings[readings.index.isin(leak_free)], name)
-        rows.append([name, *(percent(scores[c]) for c in _COLUMNS), percent(clean["agreed"])])
-    for _, arm in chapter.arms.iterrows():
-        shares = (mean_and_spread(arm[c], arm[f"{c}_sd"]) for c in [*_COLUMNS, "agreed_clean"])
-        rows.append([chapter.names[arm["label"]], *shares])
+def write_people(page: Page, chapter: Chapter, picture_of: PictureOf | None) -> None:
+    """All readers in numbers, and the images on which the people do not agree."""
     page.text("### Beside the people")
+    if (base := chapter.people) is None:
+        page.text(_NOBODY)
+        return
+    agree = humans.agreement(base.images)
     page.text(
-        f"Two people read {len(readings)} images and agree on {100 * agree.estimate:.2f}% of them "
-        f"(95% interval {100 * agree.low:.1f} to {100 * agree.high:.1f}). Published: "
-        f"{100 * CLAIMED_AGREEMENT:.0f}% agreement and {100 * CLAIMED_ACCURACY:.2f}% accuracy of "
-        "cross-entropy + stop. Exact match with each person, where both agree, and with either. "
-        "`output1` and `output2` are another model's readings: in the published data those of the "
-        "published model. The last column leaves out agreed images that also stand among the "
-        "training images."
+        f"Two people read {len(base.images)} images and agree on {100 * agree.estimate:.2f}% of "
+        f"them (95% interval {100 * agree.low:.1f} to {100 * agree.high:.1f}). Exact match in "
+        "percent with each person, where both agree, with either, and with the label where the "
+        "image is also a labelled one. `output1` and `output2` are another model's readings: in "
+        "the published data those of the published model, which learnt from the images that are "
+        "not leak-free. An arm is held against labels on leak-free images alone."
     )
-    page.table(["reader", *_COLUMNS, "agreed, leak-free"], rows)
+    table = chapter.accuracy
+    wide = table.set_index(["reader", "against", "leak"])
+    order = list(dict.fromkeys([*table["reader"]]))
+    order = sorted(order, key=lambda r: list(chapter.names).index(r) if r in chapter.names else -1)
+    rows = []
+    for reader in order:
+        shares = [wide["estimate"].get((reader, c, "all"), float("nan")) for c in _COLUMNS]
+        row = [chapter.names.get(reader, reader), *map(percent, shares)]
+        if (reader, "agreed", "leak-free") in wide.index:
+            ends = wide.loc[(reader, "agreed", "leak-free")]
+            row.append(percent_interval(Interval(ends["estimate"], ends["low"], ends["high"])))
+        else:
+            row.append("")
+        rows.append(row)
+    page.table(["reader", *_COLUMNS, "agreed, leak-free (95%)"], rows)
+    _not_inferior(page, chapter, base)
+    _kinds(page, base)
+    _disputed(page, chapter, base, picture_of)
+
+
+def _not_inferior(page: Page, chapter: Chapter, base: humans.Baseline) -> None:
+    found = humans.not_inferior(base)
+    if not found:
+        return
+    margin = f"{100 * found[0].margin:g}"
+    page.text("#### As good as a person?")
+    page.text(
+        "Each person is judged by what the other read, and a reader by the same, on leak-free "
+        "images: the difference in points is how much more often it reads what the one read than "
+        f"the other person does. `p` is against being worse by {margin} or more, corrected for the "
+        f"{len(found)} of all readers (Holm); the arms that figures show, and published readings."
+    )
+    page.table(
+        ["reader", "in place of", "judged by", "images", "difference", "95% interval", "p",
+         "as good?"],
+        [
+            [
+                *(chapter.names.get(one.reader, one.reader), one.person, one.judge),
+                *(str(one.images), signed(one.difference.estimate), points(one.difference)),
+                p_value(one.p_adjusted),
+                f"yes, to within {margin}" if one.shown else "not shown",
+            ]
+            for one in found
+            if one.kind == "output" or one.reader in chapter.drawn
+        ],
+        texts=3,
+    )  # fmt: skip
+
+
+def _kinds(page: Page, base: humans.Baseline) -> None:
+    page.text("#### What the people agree on")
+    page.table(
+        ["what either read there", "images", "read alike", "percent (95%)"],
+        [
+            [
+                str(row["kind"]),
+                str(row["images"]),
+                str(row["alike"]),
+                percent_interval(Interval(row["estimate"], row["low"], row["high"])),
+            ]
+            for row in humans.agreement_by_kind(base.images).to_dict("records")
+        ],
+    )
+
+
+def _disputed(
+    page: Page, chapter: Chapter, base: humans.Baseline, picture_of: PictureOf | None
+) -> None:
+    table = humans.disputed(base)
+    if table.empty:
+        return
+    shown = chapter.drawn[:2]
+    arms = [arm for arm in shown if arm in table]
+    page.text("#### Images on which the people differ")
+    told = pd.DataFrame(
+        {
+            "part": "human",
+            "filename": table.index,
+            "people": table["human1"] + " or " + table["human2"],
+            "label": table["truth"].map(lambda text: f"; label {text}" if text else ""),
+            "arms": table[arms].rename(columns=chapter.names).apply(
+                lambda row: "".join(f"; {text} by {name}" for name, text in row.items()), axis=1
+            )
+            if arms
+            else "",
+        }
+    )  # fmt: skip
+    write_gallery(page, chapter, told, "people {people}{label}{arms}", picture_of)

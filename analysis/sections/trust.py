@@ -20,7 +20,6 @@ from analysis.calibration import (
 from analysis.formats import mean_and_spread, percent
 from analysis.page import Page
 from analysis.sections.chapter import Chapter
-from analysis.sections.people import readings_of
 
 _STRICT = 0.99
 _ARMS = 4
@@ -72,11 +71,10 @@ def _chart(page: Page, chapter: Chapter, test: pd.DataFrame, arms: list[str]) ->
 
 
 def _table(page: Page, chapter: Chapter, test: pd.DataFrame, arms: list[str]) -> None:
-    readings = readings_of(chapter)
     wanted = [Wanted(f"{100 * _STRICT:.0f}%", _STRICT)]
-    if not readings.empty:
-        people = humans.agreement(readings).estimate
-        wanted.insert(0, Wanted(f"the people's {percent(people)}%", people))
+    if chapter.people is not None:
+        alike = humans.agreement(chapter.people.images).estimate
+        wanted.insert(0, Wanted(f"{percent(alike)}%", alike))
     val = chapter.predictions[chapter.predictions["split"] == "val"]
     val = val.assign(right=val["truth"] == val["reading"])
     rows = []
@@ -99,7 +97,11 @@ def _table(page: Page, chapter: Chapter, test: pd.DataFrame, arms: list[str]) ->
         "is over ten bins of as many readings. **Kept for**: the smallest confidence that is right "
         "so often on the validation part is looked up there; this is the share of leak-free test "
         "images at or above it, and **right, for** how often those really are."
-        + ("" if len(wanted) > 1 else " Without two people there is no human accuracy to reach.")
+        + (
+            f" On {wanted[0].what} of other images two people read the same."
+            if len(wanted) > 1
+            else " Without two people there is no human accuracy to reach."
+        )
     )
 
 
