@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from analysis import tables
@@ -89,8 +88,7 @@ def _ensembles(section: Section, results: Results) -> Iterator[Averaged]:
             val=_score(row, "val"),
             clean=_score(row, _leak_free(section)),
             agreed=_score(row, "agreed"),
-            # The generator is fixed: the report of the same runs says the same.
-            difference=paired_difference(right[:1], right[1:], groups, np.random.default_rng(0)),
+            difference=paired_difference(right[:1], right[1:], groups),
             training=float(seconds.sum() / seconds.loc[[best]].sum()),
             reading=row["metrics.cost.reading_ms"] / members[best]["reading_ms"],
             parameters=row["metrics.cost.parameters"] / members[best]["parameters"],

@@ -9,14 +9,11 @@ import pandas as pd
 
 from analysis import humans, tables
 from analysis.averaging import averaged
+from analysis.claims import CLAIMED_ACCURACY, CLAIMED_AGREEMENT, CLAIMED_LEAD
 from analysis.load import Results, load
 from analysis.page import replace_file
 from analysis.stats import Interval
 from analysis.tables import Comparison, Section
-
-# What the published repository says of itself: accuracy, human agreement, and the lead of
-# cross-entropy + stop over CTC ("10%+"), as fractions.
-CLAIMED_ACCURACY, CLAIMED_AGREEMENT, CLAIMED_LEAD = 0.9466, 0.93, 0.10
 
 # With as many, simulated intervals cover the truth about as often as they say.
 _ENOUGH_SEEDS = 8
@@ -199,7 +196,7 @@ def _people(section: Section, results: Results, predictions: pd.DataFrame) -> li
         "",
         f"Two people read {len(readings)} images and agree on {100 * agree.estimate:.2f}% of them "
         f"(95% interval {100 * agree.low:.1f} to {100 * agree.high:.1f}). Published: "
-        f"{100 * CLAIMED_AGREEMENT:.0f}% agreement and {100 * CLAIMED_ACCURACY:.2f}% accuracy of "
+        f"{CLAIMED_AGREEMENT}% agreement and {CLAIMED_ACCURACY}% accuracy of "
         "cross-entropy + stop. Exact match with each person, where both agree, and with either. "
         "`output1` and `output2` are another model's readings: in the published data those of the "
         "published model. The last column leaves out agreed images that also stand among the "

@@ -12,12 +12,20 @@ import pandas as pd
 
 from analysis.load import Results
 from analysis.pretraining import join, pretraining
-from analysis.stats import Interval, paired_difference
+from analysis.significance import (
+    ALPHA,
+    Judgement,
+    exact_mcnemar,
+    holm,
+    judge,
+    probability_of_improvement,
+)
+from analysis.stats import MARGIN, Difference, Interval, paired_difference
 
 # What names an arm at sight; other settings are added where arms differ in them.
 _NAMED = ["config.loss", "config.decoder", "config.backbone", "config.augmentation"]
 # What tells apart the runs of one arm; the folds of one seed are its test part together.
-_OF_A_RUN = ("config.seed", "config.fold")
+OF_A_RUN = ("config.seed", "config.fold")
 # What may differ between two arms that are compared for their loss: it comes with the loss.
 _OF_THE_LOSS = ("config.loss", "config.decoder", "config.hidden")
 
@@ -40,25 +48,57 @@ class Section:
 class Comparison:
     """Two arms on the same images with the same seeds; `difference` is first minus second.
 
-    arms: what identifies the two; first and second are their labels.
+    arms: what identifies the two; first and second are their labels, losses their losses.
+    run_ids: the runs behind it, of the first and of the second.
+    seeds, images: how many of each.
+    difference: its `one_seed` tells that all below holds for that seed alone.
+    p: against "no difference". Of the seeds and images as samples; with one seed exact (McNemar).
+    p_exact: the same for the seeds that were run and no others; with one seed it is `p`.
+    p_equivalent: against "a difference of the margin or more".
+    improvement: how likely a run of the first is above one of the second; None with one seed.
+    family: how many comparisons were corrected together.
+    p_adjusted, p_equivalent_adjusted: corrected for the family (Holm).
+    visible: the smallest true difference that would have been shown with a power of 80%, at the 5%
+        of the family divided by its size; nan where there is none up to 100 points.
+    judgement: what all this lets one say.
     """
 
     arms: tuple[str, str]
     first: str
     second: str
+    losses: tuple[str, str]
+    run_ids: tuple[tuple[str, ...], tuple[str, ...]]
     seeds: int
     images: int
-    difference: Interval
+    difference: Difference
+    p: float
+    p_exact: float
+    p_equivalent: float
+    improvement: Interval | None
+    family: int
+    p_adjusted: float
+    p_equivalent_adjusted: float
+    visible: float
+    judgement: Judgement
+
+    @property
+    def one_seed(self) -> bool:
+        """Whether it holds for one seed alone."""
+        return self.difference.one_seed
 
     def turned(self) -> Comparison:
         """The same with first and second exchanged."""
-        d = self.difference
+        chance = self.improvement
         return replace(
             self,
             arms=self.arms[::-1],
             first=self.second,
             second=self.first,
-            difference=Interval(-d.estimate, -d.high, -d.low),
+            losses=self.losses[::-1],
+            run_ids=self.run_ids[::-1],
+            difference=self.difference.turned(),
+            improvement=chance and Interval(1 - chance.estimate, 1 - chance.high, 1 - chance.low),
+            judgement=replace(self.judgement, direction=-self.judgement.direction),
         )
 
 
@@ -69,7 +109,7 @@ def sections(results: Results) -> list[Section]:
     """
     found = []
     columns = [c for c in results.runs.columns if c.startswith("config.")]
-    config = [c for c in columns if c not in (*_OF_A_RUN, "config.start")]
+    config = [c for c in columns if c not in (*OF_A_RUN, "config.start")]
     apart = [c for c in config if c not in _OF_THE_LOSS and "loss_options" not in c]
     before = pretraining(results.runs, config, apart)
     for (digest, split), judged in results.runs.groupby(
@@ -78,7 +118,7 @@ def sections(results: Results) -> list[Section]:
         # Runs of an older recipe were trained in another way under the same settings.
         runs = judged[judged["config.recipe"] == judged["config.recipe"].max()]
         # Runs of an older recipe knew no folds.
-        runs = runs.assign(**{c: runs.get(c, "0") for c in _OF_A_RUN})
+        runs = runs.assign(**{c: runs.get(c, "0") for c in OF_A_RUN})
         dataset = runs["tags.dataset"].iloc[-1]
         start = before.loc[runs.index]
         named = runs.assign(
@@ -92,7 +132,7 @@ def sections(results: Results) -> list[Section]:
         marks = named["arm"].map(lambda text: f" {hashlib.sha256(text.encode()).hexdigest()[:4]}")
         named["label"] += marks.where(shared, "")
         # The same arm and seed made twice, in a run that was restored say, would count twice.
-        latest = named.drop_duplicates(["arm", *_OF_A_RUN], keep="last")
+        latest = named.drop_duplicates(["arm", *OF_A_RUN], keep="last")
         found.append(Section(str(dataset), str(digest), str(split), latest))
     starts = set(results.runs.get("config.start", pd.Series([""])))
     hashes = [set(s.runs.get("tags.run_hash", pd.Series(["no start"]))) for s in found]
@@ -131,30 +171,63 @@ def arms(section: Section) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("val", ascending=False, ignore_index=True)
 
 
-def comparisons(section: Section, predictions: pd.DataFrame) -> list[Comparison]:
-    """Every two arms that differ in the loss alone, and what comes with it."""
+def comparisons(
+    section: Section, predictions: pd.DataFrame, margin: float = MARGIN
+) -> list[Comparison]:
+    """Every two arms that differ in the loss alone, and what comes with it: one family.
+
+    margin: what is called equivalent may differ by less than this share of the images.
+    """
     found = []
     for _, twins in section.runs.groupby("twin", sort=False):
         losses = {str(arm): str(rows["config.loss"].iloc[0]) for arm, rows in twins.groupby("arm")}
         for a, b in combinations(sorted(losses, key=lambda arm: (losses[arm], arm)), 2):
             if losses[a] != losses[b]:
-                compared = compare(section, predictions, a, b)
+                compared = compare(section, predictions, a, b, margin)
                 if compared is not None:
                     found.append(compared)
-    return found
+    return corrected(found)
+
+
+def corrected(family: list[Comparison]) -> list[Comparison]:
+    """The same comparisons, their p-values, judgements and `visible` corrected for their number.
+
+    Those for a difference and those for equivalence are corrected apart from each other.
+    """
+    of_difference = holm([pair.p for pair in family])
+    of_equivalence = holm([pair.p_equivalent for pair in family])
+    return [
+        replace(
+            pair,
+            family=len(family),
+            p_adjusted=p,
+            p_equivalent_adjusted=q,
+            visible=pair.difference.smallest_visible(ALPHA / len(family)),
+            judgement=judge(pair.difference, p, q, pair.judgement.margin),
+        )
+        for pair, p, q in zip(family, of_difference, of_equivalence, strict=True)
+    ]
 
 
 def best_by_validation(section: Section, pairs: list[Comparison]) -> Comparison | None:
-    """The pair that reads the validation part best (mean of its two arms); None without pairs."""
+    """Of the pairs of `ctc` and `ce_stop` the one that reads the validation part best.
+
+    By the mean of its two arms; None without such a pair. Mixtures of the two losses are no answer
+    to which of them to train with.
+    """
     scores = arms(section).set_index("arm")["val"]
-    return max(pairs, key=lambda pair: scores[list(pair.arms)].mean(), default=None)
+    plain = [pair for pair in pairs if set(pair.losses) == {"ctc", "ce_stop"}]
+    return max(plain, key=lambda pair: scores[list(pair.arms)].mean(), default=None)
 
 
 def compare(
-    section: Section, predictions: pd.DataFrame, first: str, second: str
+    section: Section, predictions: pd.DataFrame, first: str, second: str, margin: float = MARGIN
 ) -> Comparison | None:
-    """Two arms on the leak-free test images, over the seeds both have; None where there is none."""
-    made = section.runs.reset_index().set_index(["arm", *_OF_A_RUN])["run_id"]
+    """Two arms on the leak-free test images, over the seeds both have; None where there is none.
+
+    A family of its own: `corrected` corrects several of them together.
+    """
+    made = section.runs.reset_index().set_index(["arm", *OF_A_RUN])["run_id"]
     a, b = (dict(made.loc[arm]) for arm in (first, second))
     seeds = sorted({seed for seed, _ in a.keys() & b.keys()})
     # Every seed must have read the same images: of the folds those that all have.
@@ -167,11 +240,40 @@ def compare(
     if not len(groups):
         return None
     right_a, right_b = right_of[: len(seeds)], right_of[len(seeds) :]
-    # The generator is fixed: the report of the same runs says the same.
-    interval = paired_difference(right_a, right_b, groups, np.random.default_rng(0))
-    names = section.runs.drop_duplicates("arm").set_index("arm")["label"]
-    labels = str(names[first]), str(names[second])
-    return Comparison((first, second), *labels, len(seeds), len(groups), interval)
+    difference = paired_difference(right_a, right_b, groups)
+    exact = exact_mcnemar(right_a, right_b, groups)
+    p = exact if difference.one_seed else difference.p_different()
+    equivalent = difference.p_equivalent(margin)
+    improvement = None
+    if not difference.one_seed:
+        improvement = probability_of_improvement(
+            *(list(r.mean(axis=1)) for r in (right_a, right_b))
+        )
+    known = section.runs.drop_duplicates("arm").set_index("arm")
+    run_ids = [tuple(sorted(set[str]().union(*half))) for half in _halves(readers)]
+    return Comparison(
+        arms=(first, second),
+        first=str(known["label"][first]),
+        second=str(known["label"][second]),
+        losses=(str(known["config.loss"][first]), str(known["config.loss"][second])),
+        run_ids=(run_ids[0], run_ids[1]),
+        seeds=len(seeds),
+        images=len(groups),
+        difference=difference,
+        p=p,
+        p_exact=exact,
+        p_equivalent=equivalent,
+        improvement=improvement,
+        family=1,
+        p_adjusted=p,
+        p_equivalent_adjusted=equivalent,
+        visible=difference.smallest_visible(ALPHA),
+        judgement=judge(difference, p, equivalent, margin),
+    )
+
+
+def _halves(readers: list[set[str]]) -> tuple[list[set[str]], list[set[str]]]:
+    return readers[: len(readers) // 2], readers[len(readers) // 2 :]
 
 
 def right(

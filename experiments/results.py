@@ -63,7 +63,11 @@ def confidence_text(confidence: float) -> str:
 def prediction_rows(
     images: Images, readings: Readings, losses: dict[str, dict[int, float]]
 ) -> list[list[object]]:
-    """A row an image that was read; truth and its loss are empty where it is not known."""
+    """A row an image that was read; truth and its loss are empty where it is not known.
+
+    The truth of an image that people read is the label of identical labelled images, if it is one.
+    """
+    known = _labels_of_groups(images)
     heads = ["split", "filename", "truth", "reading", "confidence", "label_loss"]
     rows: list[list[object]] = [list(heads)]
     for part, by_image in readings.items():
@@ -71,8 +75,23 @@ def prediction_rows(
             row = images.rows[index]
             confidence = confidence_text(reading.confidence)
             loss = f"{losses[part][index]:.6g}" if part in losses else ""
-            rows.append([part, row.filename, row.label or "", reading.text, confidence, loss])
+            truth = row.label or known.get(images.groups[index], "")
+            rows.append([part, row.filename, truth, reading.text, confidence, loss])
     return rows
+
+
+def _labels_of_groups(images: Images) -> dict[int, str]:
+    """The one label of each group of identical images; none where they differ or were changed."""
+    labels: dict[int, set[str | None]] = {}
+    for index, row in enumerate(images.rows):
+        if row.label is not None:
+            label = None if index in images.changed else row.label
+            labels.setdefault(images.groups[index], set()).add(label)
+    return {
+        group: label
+        for group, found in labels.items()
+        if len(found) == 1 and (label := next(iter(found))) is not None
+    }
 
 
 def image_rows(images: Images, split: Split, readings: Readings) -> list[list[object]]:
