@@ -32,6 +32,7 @@ def record(
     best: by name, the settings that are trained on fresh seeds.
     """
     content = {
+        "name": file.parent.name,
         "dataset": images.name,
         "train_digest": images.digest,
         "search": given.model_dump(mode="json"),

@@ -284,7 +284,8 @@ def _mend(journal: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Optuna's notices that a part of it is experimental."""
+    """Without Optuna's notices that a part of it is experimental, or an axis a single point."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.filterwarnings("ignore", "Attempting to set identical low and high xlims")
         yield

@@ -108,11 +108,13 @@ class Worker:
                     self._active.append(begun)
                 for one in list(self._active):
                     self._look_at(one)
-                all_trials = [trial for tuned in self._tuned for trial in tuned.study.tried()]
-                running = sum(trial.state == "running" for trial in all_trials)
-                bar.update(task, completed=len(all_trials) - running)
+                settled = [
+                    sum(trial.state != "running" for trial in tuned.study.tried())
+                    for tuned in self._tuned
+                ]
+                bar.update(task, completed=sum(settled))
                 live.update(view())
-                if not self._active and not running:
+                if not self._active and min(settled) >= self._trials:
                     return
                 time.sleep(0.3)
         # The lock's file stays: that of a process that is gone is held by nobody.
