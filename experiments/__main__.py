@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from experiments import finished
+from experiments import finished, searching
 from experiments.errors import UserError
 from experiments.options import OUT, Data, Out
 
@@ -214,6 +214,7 @@ def augmentations(
 
 
 # Their help stands behind that of the commands here.
+app.add_typer(searching.app)
 app.add_typer(finished.app)
 
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-import torch
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -25,6 +21,7 @@ from experiments.data.cells import read_cells
 from experiments.data.images import Images
 from experiments.lock import lock
 from experiments.presets import Preset
+from experiments.processes import last_line, side_by_side, start, stopping, threads_each
 from experiments.run import data_folder, load_data, run_name
 from experiments.stages import Data, Planned, plan, stage_folder
 from experiments.start import finished_start
@@ -60,10 +57,7 @@ class Job:
         """What the run said last, or why it could not begin."""
         if self.without is not None:
             return f"it starts from {self.without.name}, which failed"
-        try:
-            return self.log.read_text(errors="replace").strip().rpartition("\n")[2]
-        except FileNotFoundError:
-            return ""
+        return last_line(self.log)
 
 
 @dataclass(frozen=True)
@@ -92,7 +86,7 @@ def ablation(
     """
     same = data_folder(data, out)
     runs, folders, images = _plan(preset, seeds, same, out)
-    jobs = jobs or (1 if torch.cuda.is_available() else _cores())
+    jobs = jobs or side_by_side()
     busy = f"{out}: another ablation is at work there; wait for it, or set OUT (--out)"
     # Before the parent is touched: it may be the other one's as well.
     with lock(out / "ablation.lock", otherwise=busy):
@@ -120,13 +114,6 @@ def ablation(
     finished = len(outcome.skipped) + len(outcome.made)
     parent.log_metrics({"runs.finished": finished, "runs.failed": len(outcome.failed)})
     return outcome, parent
-
-
-def _cores() -> int:
-    """The CPU cores that this process may use: in a container fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _plan(
@@ -169,7 +156,7 @@ def _work_off(waiting: list[Job], out: Path, parent_id: str, jobs: int) -> Itera
         TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
     )
     task = bar.add_task("runs", total=len(waiting))
-    threads = max(1, _cores() // jobs)
+    threads = threads_each(jobs)
     queue, active, failed = list(waiting), list[Job](), dict[str, Job]()
 
     def ready() -> Iterator[Job]:
@@ -188,7 +175,7 @@ def _work_off(waiting: list[Job], out: Path, parent_id: str, jobs: int) -> Itera
         return Group(bar, *lines)
 
     with (
-        _stopping(active),
+        stopping(lambda: [job.process for job in active]),
         Live(view(), console=console, refresh_per_second=2, transient=True) as live,
     ):
         while queue or active:
@@ -214,28 +201,8 @@ def _start(job: Job, out: Path, parent_id: str, threads: int) -> subprocess.Pope
     settings = out / "runs" / job.run_hash / "settings.json"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(job.config.model_dump_json(indent=1))
-    job.log.parent.mkdir(parents=True, exist_ok=True)
     command = [
-        *(sys.executable, "-m", "experiments", "train", "--config", str(settings)),
-        *("--data", str(job.folder), "--out", str(out)),
+        *("train", "--config", str(settings), "--data", str(job.folder), "--out", str(out)),
         *("--threads", str(threads), "--parent", parent_id),
     ]
-    with job.log.open("wb") as log:
-        # A session of its own: Ctrl-C reaches this process alone, which then stops each run once.
-        return subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-
-
-@contextmanager
-def _stopping(active: list[Job]) -> Iterator[None]:
-    """Leave no run behind: on the way out stop what is still running, and wait for it."""
-    try:
-        yield
-    finally:
-        for job in active:
-            if job.process is not None and job.process.poll() is None:
-                job.process.terminate()
-        for job in active:
-            if job.process is not None:
-                job.process.wait()
+    return start(command, job.log)

@@ -10,6 +10,15 @@ from pathlib import Path
 from experiments.errors import UserError
 
 
+def is_held(file: Path) -> bool:
+    """Whether some process holds the file's lock right now."""
+    try:
+        with lock(file, otherwise="held"):
+            return False
+    except UserError:
+        return True
+
+
 @contextmanager
 def lock(file: Path, otherwise: str | None = None) -> Iterator[None]:
     """Hold the file's lock, which the system frees when its holder dies.

@@ -17,14 +17,16 @@ class SGDCyclic(Frozen):
     """SGD with Nesterov momentum under torch's CyclicLR, as published.
 
     The rate goes from base_lr to max_lr and back `cycles` times in a run, a step a batch; the
-    momentum goes against it.
+    momentum goes against it. In the mode triangular2 each cycle goes half as far up as the one
+    before; in exp_range the way up is scaled by gamma ** batch.
     """
 
     name: Literal["sgd_cyclic"] = "sgd_cyclic"
     base_lr: Positive = 0.001
     max_lr: Positive = 0.01
     cycles: int = Field(4, ge=1)
-    mode: Literal["triangular", "triangular2"] = "triangular"
+    mode: Literal["triangular", "triangular2", "exp_range"] = "triangular"
+    gamma: float = Field(1, gt=0, le=1)
     base_momentum: Fraction = 0.8
     max_momentum: Fraction = 0.9
     weight_decay: float = Field(0, ge=0, allow_inf_nan=False)
@@ -81,6 +83,7 @@ def build_optimizer(
         config.max_lr,
         step_size_up=half,
         mode=config.mode,
+        gamma=config.gamma,
         cycle_momentum=True,
         base_momentum=config.base_momentum,
         max_momentum=config.max_momentum,

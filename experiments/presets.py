@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from experiments.config import RunConfig, merge, one_line, run_config
 from experiments.errors import UserError
 from experiments.frozen import Frozen
+from experiments.space import Search
 from experiments.stages import Stage
 
 PRESETS = Path(__file__).parent / "configs"
@@ -23,12 +24,14 @@ class Preset(Frozen):
 
     stages: runs that come first, by the name under which `start` asks for them.
     grid: each entry maps dotted keys to lists; its runs are the product of these lists.
+    search: how its arms are tuned by `make search`; an ablation leaves it alone.
     """
 
     run: dict[str, Any] = Field(default_factory=dict)
     seeds: int = Field(1, ge=1)
     stages: dict[str, Stage] = Field(default_factory=dict)
     grid: tuple[dict[str, list[Any]], ...] = ({},)
+    search: Search = Search()
 
     @model_validator(mode="after")
     def _stages_come_to_an_end(self) -> Preset:

@@ -34,10 +34,13 @@ def data_folder(data: Path | None, out: Path) -> Path:
     return data if data is not None else ensure_strings(out / "data")
 
 
-def load_data(config: RunConfig, folder: Path, out: Path) -> Images:
-    """The data set as this run sees it, decoded once below `out`. Raises UserError."""
+def load_data(config: RunConfig, folder: Path, out: Path, *, judges: bool = True) -> Images:
+    """The data set as this run sees it, decoded once below `out`. Raises UserError.
+
+    judges: whether with the dev list and the human-read images; without, neither is opened.
+    """
     size = config.image
-    cells = read_cells(folder, config.charset)
+    cells = read_cells(folder, config.charset, judges=judges)
     images = load_images(cells, size.height, size.width, size.channels, out / "cache", pad=size.pad)
     return change_labels(images, config.label_noise, config.charset)
 

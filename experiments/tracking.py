@@ -99,10 +99,10 @@ class Tracker:
             raise
         record.end()
 
-    def start_parent(self, name: str, key: str) -> RunRecord:
-        """Begin an ablation's parent run, or go on with the one that has this key."""
-        begun = self._search(f"tags.ablation = '{key}' and tags.kind = 'ablation'")
-        tags = {"kind": "ablation", "ablation": key}
+    def start_parent(self, name: str, key: str, kind: str = "ablation") -> RunRecord:
+        """Begin the parent run of an ablation or a search, or go on with the one of this key."""
+        begun = self._search(f"tags.{kind} = '{key}' and tags.kind = '{kind}'")
+        tags = {"kind": kind, kind: key}
         run = mlflow.start_run(
             run_id=begun[0].info.run_id if begun else None,
             experiment_id=None if begun else self.experiment_id,
@@ -110,6 +110,13 @@ class Tracker:
             tags=tags,
         )
         return RunRecord(self._client, run)
+
+    def settle(self, run_hash: str, status: str, tags: dict[str, str]) -> None:
+        """Give the run of this hash its status and tags from outside: it may have been killed."""
+        for run in self._search(f"tags.run_hash = '{run_hash}'"):
+            for key, value in tags.items():
+                self._client.set_tag(run.info.run_id, key, value)
+            self._client.set_terminated(run.info.run_id, status)
 
     def artifacts(self, run_id: str) -> Path | None:
         """The folder of a finished run's artifacts; None where there is no such run."""

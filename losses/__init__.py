@@ -7,9 +7,27 @@ A new objective is one new file in this folder: a subclass of `losses.base.Objec
 import importlib
 import pkgutil
 
-from losses.base import OBJECTIVES, CannotLearnError, Layout, Objective, Reading, Scores, Targets
+from losses.base import (
+    OBJECTIVES,
+    CannotLearnError,
+    Layout,
+    Objective,
+    Range,
+    Reading,
+    Scores,
+    Targets,
+)
 
-__all__ = ["OBJECTIVES", "CannotLearnError", "Layout", "Objective", "Reading", "Scores", "Targets"]
+__all__ = [
+    "OBJECTIVES",
+    "CannotLearnError",
+    "Layout",
+    "Objective",
+    "Range",
+    "Reading",
+    "Scores",
+    "Targets",
+]
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

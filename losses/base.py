@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
@@ -37,6 +38,24 @@ class Targets(NamedTuple):
     lengths: Tensor
 
 
+@dataclass(frozen=True)
+class Range:
+    """The numbers from `low` to `high` that a search tries; evenly in the logarithm if `log`."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    # Where it is read from a config: an unknown key is an error.
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    def __post_init__(self) -> None:
+        if not -math.inf < self.low < self.high < math.inf:
+            raise ValueError(f"a range goes up, from {self.low} to {self.high} it does not")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a range with log begins above 0, not at {self.low}")
+
+
 class Reading(NamedTuple):
     """A decoded text and the probability in 0..1 that the model gives it."""
 
@@ -66,6 +85,8 @@ class Objective(ABC):
     layout: ClassVar[Layout]
     # Whose columns the auxiliary column head reads: the trunk's own or those of the encoder.
     column_source: ClassVar[Literal["trunk", "encoder"]] = "encoder"
+    # The options that a search tries, and from where to where.
+    ranges: ClassVar[Mapping[str, Range]] = {}
 
     @property
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -13,6 +14,7 @@ from losses.base import (
     CannotLearnError,
     Layout,
     Objective,
+    Range,
     Reading,
     Scores,
     Targets,
@@ -50,6 +52,10 @@ class CrossEntropyStop(Objective):
     focal_gamma: float = 0.0
 
     layout: ClassVar[Layout] = "slots"
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "length_weight": Range(0.03, 3, log=True),
+        "label_smoothing": Range(0, 0.2),
+    }
 
     def __post_init__(self) -> None:
         for name in ("length_weight", "focal_gamma"):

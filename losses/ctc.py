@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, Literal
@@ -14,6 +15,7 @@ from losses.base import (
     CannotLearnError,
     Layout,
     Objective,
+    Range,
     Reading,
     Scores,
     Targets,
@@ -43,6 +45,7 @@ class CTC(Objective):
 
     layout: ClassVar[Layout] = "columns"
     column_source: ClassVar[Literal["trunk", "encoder"]] = "trunk"
+    ranges: ClassVar[Mapping[str, Range]] = {"shortcut_weight": Range(0.01, 1, log=True)}
 
     def __post_init__(self) -> None:
         for name in ("shortcut_weight", "focal_gamma"):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from losses.base import CannotLearnError, Scores, Targets, register
+from losses.base import CannotLearnError, Range, Scores, Targets, register
 from losses.ce_stop import CrossEntropyStop
 from losses.ctc import ctc_neg_log_p, steps_needed
 
@@ -26,6 +27,10 @@ class Hybrid(CrossEntropyStop):
     ctc_weight: float = 0.5
 
     column_source: ClassVar[Literal["trunk", "encoder"]] = "encoder"
+    ranges: ClassVar[Mapping[str, Range]] = {
+        **CrossEntropyStop.ranges,
+        "ctc_weight": Range(0.05, 5, log=True),
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()

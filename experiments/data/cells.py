@@ -77,9 +77,13 @@ class Cells:
     unlisted: tuple[Row, ...] = ()
 
 
-def read_cells(folder: Path, charset: str, on_problem: OnProblem = stop) -> Cells:
+def read_cells(
+    folder: Path, charset: str, on_problem: OnProblem = stop, *, judges: bool = True
+) -> Cells:
     """Read the lists of a data set.
 
+    judges: whether to read the dev list and what people read. Without, neither is opened; a folder
+    without lists has neither.
     on_problem: gets what is wrong with a row. Where it returns, the row is left out, unless its
     label is merely outside the charset.
     Raises UserError for a folder or list that cannot be read at all.
@@ -88,7 +92,7 @@ def read_cells(folder: Path, charset: str, on_problem: OnProblem = stop) -> Cell
         problem = "is no folder" if folder.exists() else "no such folder"
         raise UserError(f"{folder}: {problem}; set DATA (--data) to a data set")
     if (folder / _VALUES).exists() or (folder / _LISTS).exists():
-        return _read_published(folder, charset, on_problem)
+        return _read_published(folder, charset, on_problem, judges)
     # Hidden ones are made by a system beside its files, and are no lists.
     tables = sorted(
         p for p in folder.iterdir() if p.suffix.lower() == ".csv" and not p.name.startswith(".")
@@ -102,11 +106,11 @@ def read_cells(folder: Path, charset: str, on_problem: OnProblem = stop) -> Cell
     return _read_table(folder, tables[0], charset, on_problem)
 
 
-def _read_published(folder: Path, charset: str, on_problem: OnProblem) -> Cells:
+def _read_published(folder: Path, charset: str, on_problem: OnProblem, judges: bool) -> Cells:
     values = read_values(folder / _VALUES, on_problem)
     rows: list[Row] = []
     listed: dict[str, str] = {}
-    for part in ("train", "val", "dev"):
+    for part in ("train", "val", "dev") if judges else ("train", "val"):
         file = folder / _LISTS / f"{part}.txt"
         # A link to nowhere is a list that is lost, not one that there never was.
         if part == "val" and not os.path.lexists(file):
@@ -128,7 +132,7 @@ def _read_published(folder: Path, charset: str, on_problem: OnProblem) -> Cells:
                     rows.append(row)
     readings = {
         reader: {name: text for name, (_, text) in read_values(file, on_problem).items()}
-        for reader in READERS
+        for reader in (READERS if judges else ())
         if os.path.lexists(file := folder / _READINGS / f"{reader}.txt")
     }
     for filename in sorted({name for by_name in readings.values() for name in by_name}):
@@ -138,7 +142,7 @@ def _read_published(folder: Path, charset: str, on_problem: OnProblem) -> Cells:
     unlisted = [
         Row("unlisted", filename, label, folder / _LABELLED)
         for filename, (_, label) in values.items()
-        if filename not in listed
+        if judges and filename not in listed
     ]
     name = folder.resolve().name
     return Cells(name, folder, _ordered(rows), readings, _ordered(unlisted))

@@ -53,6 +53,28 @@ def make_split(images: Images, config: RunConfig) -> Split:
 
     The validation part is the data set's own where it has one, else cut from the training part.
     """
+    split = _split(images, config)
+    _not_empty(images, training=split.train, test=split.test)
+    return split
+
+
+def learning_split(images: Images, config: RunConfig) -> Split:
+    """Only what the run learns from and selects on: the same as in its split, and no judge.
+
+    images: may lack the dev list and the human-read images. Raises UserError for folds, since the
+    judge of one is what others learn from, and where the training part would be empty.
+    """
+    if config.split == "kfold":
+        raise UserError(
+            "split: in kfold every image is the judge of some fold, so nothing can be chosen "
+            "there; set split=published or clean"
+        )
+    split = _split(images, config)
+    _not_empty(images, training=split.train)
+    return Split(split.train, split.val, (), (), frozenset())
+
+
+def _split(images: Images, config: RunConfig) -> Split:
     parts: dict[str, list[int]] = {part: [] for part in (*LABELLED_PARTS, "human")}
     for index, row in enumerate(images.rows):
         parts[row.part].append(index)
@@ -81,13 +103,16 @@ def make_split(images: Images, config: RunConfig) -> Split:
     val = own_val or _cut(images, train, config.val_fraction, "validation", config.seed)
     held = {images.groups[i] for i in val}
     train = [i for i in train if images.groups[i] not in held]
-    for name, part in (("training", train), ("test", test)):
+    return Split(tuple(train), tuple(val), tuple(test), tuple(human), clean)
+
+
+def _not_empty(images: Images, **parts: tuple[int, ...]) -> None:
+    for name, part in parts.items():
         if not part:
             raise UserError(
                 f"{images.name}: the {name} part of the split is empty; add images that are not "
                 "copies, or change split, folds, val_fraction or test_fraction"
             )
-    return Split(tuple(train), tuple(val), tuple(test), tuple(human), clean)
 
 
 def conflicting(images: Images) -> set[int]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import Field, field_validator
 
 from experiments.frozen import Fraction, Frozen, Positive
+from losses import Range
 
 
 class Affine(Frozen):
@@ -12,6 +16,13 @@ class Affine(Frozen):
 
     degrees, shear: up to this angle either way. translate: fraction of the side. scale: factors.
     """
+
+    # The strengths that a search tries, and from where to where; of the others below as well.
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "degrees": Range(0, 20),
+        "translate": Range(0, 0.2),
+        "shear": Range(0, 20),
+    }
 
     degrees: float = Field(10, ge=0, le=180)
     translate: Fraction = 0.1
@@ -35,6 +46,14 @@ class Strong(Affine):
     erasing: area of a rectangle in every second image, from half of this to this, as a fraction.
     """
 
+    ranges: ClassVar[Mapping[str, Range]] = {
+        **Affine.ranges,
+        "elastic": Range(0, 0.1),
+        "contrast": Range(0, 0.8),
+        "noise": Range(0, 0.8),
+        "erasing": Range(0, 0.1),
+    }
+
     elastic: float = Field(0.05, ge=0, le=0.2)
     contrast: Fraction = 0.4
     noise: Fraction = 0.4
@@ -50,6 +69,14 @@ class Paper(Frozen):
     noise: standard deviation, as a fraction of the image's own.
     jpeg: points of quality lost, of 100.
     """
+
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "fading": Range(0, 0.9),
+        "lines": Range(0, 1),
+        "light": Range(0, 0.8),
+        "blur": Range(0, 0.05),
+        "noise": Range(0, 0.8),
+    }
 
     fading: Fraction = 0.5
     lines: Fraction = 0.5

@@ -337,6 +337,7 @@ OTHER = {
     "optimizer.base_lr": 0.0005,
     "optimizer.cycles": 3,
     "optimizer.mode": "triangular2",
+    "optimizer.gamma": 0.999,
     "optimizer.base_momentum": 0.7,
     "optimizer.max_momentum": 0.95,
     "optimizer.weight_decay": 0.5,

@@ -1,0 +1,63 @@
+"""Commands that tune arms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.options import OUT, Data, Out
+
+# As in __main__: what a command needs is imported when it runs.
+
+app = typer.Typer()
+
+
+@app.command()
+def search(
+    config: Annotated[
+        str, typer.Option(help="A preset by name (search, ...) or a .toml file: arms and [search].")
+    ] = "search",
+    arm: Annotated[
+        str | None, typer.Option(help="One arm, by its loss or name; else all of the preset's.")
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="For each arm and sampler; else the preset's number.")
+    ] = None,
+    data: Data = None,
+    out: Out = OUT,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Trials side by side; by default one a CPU core.")
+    ] = None,
+) -> None:
+    """Tune the arms of a preset on equal terms; then train the best settings on fresh seeds."""
+    from experiments.__main__ import ablation
+    from experiments.lock import lock
+    from experiments.presets import load_preset
+    from experiments.search import search as tune
+
+    found = tune(Path(config).stem, load_preset(config), data, out, arm, trials, jobs)
+    for line in found.lines:
+        print(line)
+    print(f"{found.best}: the arms as they are and at their best; now on fresh seeds")
+    # Of two searches the second waits, and finds the runs of the first.
+    with lock(found.best.with_suffix(".lock")):
+        ablation(preset=str(found.best), data=data, out=out, jobs=jobs, seeds=None)
+
+
+@app.command(hidden=True)
+def trial(
+    folder: Annotated[Path, typer.Argument(help="The folder of the trial, made by a search.")],
+    data: Annotated[Path, typer.Option()],
+    parent: Annotated[str, typer.Option()],
+    threads: Annotated[int, typer.Option(min=1)],
+    out: Out = OUT,
+) -> None:
+    """One trial of a search, which starts it."""
+    import torch
+
+    from experiments.trial import trial as make
+
+    torch.set_num_threads(threads)
+    make(folder, data, out, parent)

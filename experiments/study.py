@@ -1,0 +1,291 @@
+"""A study: which settings a search tries next, and what became of those it tried. By Optuna.
+
+The only place that knows Optuna. Its journal is a file below `out`; every operation is a line that
+is forced to disk, under a lock that the system frees when its holder dies. Several processes may
+share a study.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+)
+from optuna.pruners import BasePruner, MedianPruner, NopPruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from experiments.seeding import derive
+from experiments.space import Parameters, Sampler
+from losses import Range
+
+# Trials that a sampler draws at random, and that are never pruned, before it learns from them.
+STARTUP = 6
+_LEAST_FOR_IMPORTANCE = 5
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A trial: what was drawn, and what became of it.
+
+    state: running, complete, pruned, or failed. value: exact match on validation of the epoch that
+        is kept; of a complete one. reported: at the ends of cycles, by number of epochs.
+    owner: the process that makes it. about: what else its maker noted.
+    """
+
+    number: int
+    state: str
+    drawn: dict[str, Any]
+    value: float | None = None
+    reported: dict[int, float] = field(default_factory=dict)
+    owner: str = ""
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+class Replay(NamedTuple):
+    """What the pruner would have done to curves that are there whole.
+
+    of: curves. pruned: of these. saved: the share of all epochs that would not have been trained.
+    best: the best final score, best_kept: the best that would have been left; both in 0..1.
+    """
+
+    of: int
+    pruned: int
+    saved: float
+    best: float
+    best_kept: float
+
+
+class Study:
+    """One arm under one sampler. Give every method but `ask` at any time, from any process."""
+
+    def __init__(
+        self, journal: Path, name: str, sampler: Sampler, seed: int, parameters: Parameters
+    ) -> None:
+        """Open it, or begin it. seed: decides, with a trial's number, what is drawn."""
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        backend = JournalFileBackend(str(journal), lock_obj=_Lock(journal))  # type: ignore[arg-type]
+        _mend(journal)
+        self.name, self.sampler, self._seed = name, sampler, seed
+        self._storage = JournalStorage(backend)
+        self._distributions = {key: _distribution(values) for key, values in parameters.items()}
+        self._study = optuna.create_study(
+            storage=self._storage,
+            study_name=name,
+            direction="maximize",
+            # Random search trains all of its trials to the end: by their curves pruning is judged.
+            pruner=NopPruner() if sampler == "random" else _pruner(),
+            load_if_exists=True,
+        )
+        self._id = self._storage.get_study_id_from_name(name)
+
+    def ask(self, owner: str, first: dict[str, Any] | None = None) -> Tried:
+        """Begin a trial. The caller holds a lock, so that owner and trial appear together.
+
+        first: what the first trial tries.
+        """
+        number = len(self._study.get_trials(deepcopy=False))
+        if first is not None and number == 0:
+            self._study.enqueue_trial(first)
+        self._study.sampler = _sampler(
+            self.sampler, derive(self._seed, self.sampler, number) % 2**32
+        )
+        with _quiet():
+            trial = self._study.ask(self._distributions)
+        trial.set_user_attr("owner", owner)
+        return _tried(self._storage.get_trial(self._trial_id(trial.number)))
+
+    def adopt(self, number: int, owner: str) -> None:
+        """Take over a running trial, whose owner is dead."""
+        self._storage.set_trial_user_attr(self._trial_id(number), "owner", owner)
+
+    def tried(self) -> list[Tried]:
+        """All trials so far, by number."""
+        return [
+            _tried(trial)
+            for trial in self._study.get_trials(deepcopy=False)
+            if trial.state != TrialState.WAITING
+        ]
+
+    def report(self, number: int, epochs: int, value: float) -> bool:
+        """Note a score at the end of a cycle; whether the trial is to be pruned there."""
+        trial_id = self._trial_id(number)
+        if epochs not in self._storage.get_trial(trial_id).intermediate_values:
+            self._storage.set_trial_intermediate_value(trial_id, epochs, value)
+        return self._study.pruner.prune(self._study, self._storage.get_trial(trial_id))
+
+    def end(
+        self, number: int, state: Literal["complete", "pruned", "failed"], about: dict[str, Any]
+    ) -> None:
+        """Settle a running trial, once. about: notes; a complete one has its `value` in them."""
+        trial_id = self._trial_id(number)
+        for key, note in about.items():
+            self._storage.set_trial_user_attr(trial_id, key, note)
+        value = about["value"] if state == "complete" else None
+        self._study.tell(number, value, _STATES[state], skip_if_finished=True)
+
+    def best(self) -> Tried | None:
+        """The complete trial with the best value, the first of equals; None without any."""
+        complete = [(t.value, -t.number, t) for t in self.tried() if t.value is not None]
+        return max(complete)[-1] if complete else None
+
+    def importance(self) -> dict[str, float]:
+        """How much of the scores' variance each parameter explains (fANOVA, Hutter et al. 2014).
+
+        Empty where too few trials are complete to tell, or all scored the same.
+        """
+        scores = {trial.value for trial in self.tried() if trial.state == "complete"}
+        if len(scores) < _LEAST_FOR_IMPORTANCE:
+            return {}
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=self._seed)
+        with _quiet():
+            found = optuna.importance.get_param_importances(self._study, evaluator=evaluator)
+        return {key: float(share) for key, share in found.items()}
+
+    def figures(self, folder: Path, prefix: str) -> list[Path]:
+        """Optuna's own plots as PNG; those that the trials are too few for are left out."""
+        from matplotlib import pyplot as plt
+        from optuna.visualization import matplotlib as plots
+
+        drawn: dict[str, Callable[..., Any]] = {
+            "history": plots.plot_optimization_history,
+            "slice": plots.plot_slice,
+        }
+        if self.importance():
+            drawn |= {
+                "importance": plots.plot_param_importances,
+                "parallel": plots.plot_parallel_coordinate,
+            }
+        if self.best() is None:
+            return []
+        files = []
+        for name, plot in drawn.items():
+            with _quiet():
+                plot(self._study)
+            file = folder / f"{prefix}-{name}.png"
+            plt.gcf().set_size_inches(24 if name == "slice" else 10, 6)
+            plt.savefig(file, dpi=80, bbox_inches="tight")
+            plt.close("all")
+            files.append(file)
+        return files
+
+    def _trial_id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+
+
+def replay(curves: Sequence[dict[int, float]], finals: Sequence[float], epochs: int) -> Replay:
+    """The pruner on curves that are there whole, in their order.
+
+    curves: the scores at the ends of cycles, by number of epochs; finals: the scores kept.
+    """
+    study = optuna.create_study(direction="maximize", pruner=_pruner(), sampler=RandomSampler(0))
+    kept: list[float] = []
+    trained = 0
+    for curve, final in zip(curves, finals, strict=True):
+        trial = study.ask()
+        for done, value in sorted(curve.items()):
+            trial.report(value, done)
+            if done < epochs and trial.should_prune():
+                study.tell(trial, state=TrialState.PRUNED)
+                trained += done
+                break
+        else:
+            study.tell(trial, final)
+            kept.append(final)
+            trained += epochs
+    whole = max(1, epochs * len(curves))
+    best, best_kept = max(finals, default=float("nan")), max(kept, default=float("nan"))
+    return Replay(len(curves), len(curves) - len(kept), 1 - trained / whole, best, best_kept)
+
+
+_STATES = {
+    "running": TrialState.RUNNING,
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+_NAMES = {state: name for name, state in _STATES.items()}
+
+
+def _tried(trial: FrozenTrial) -> Tried:
+    about = dict(trial.user_attrs)
+    return Tried(
+        trial.number,
+        _NAMES[trial.state],
+        dict(trial.params),
+        trial.value if trial.state == TrialState.COMPLETE else None,
+        dict(trial.intermediate_values),
+        about.pop("owner", ""),
+        about,
+    )
+
+
+def _sampler(name: Sampler, seed: int) -> BaseSampler:
+    # One that is new for each trial: what it draws depends on the trials so far and on nothing
+    # that a killed process took with it.
+    if name == "random":
+        return RandomSampler(seed)
+    return TPESampler(seed=seed, n_startup_trials=STARTUP)
+
+
+def _pruner() -> BasePruner:
+    """Below the median at the end of a cycle; only such ends are ever reported."""
+    return MedianPruner(n_startup_trials=STARTUP, n_min_trials=3)
+
+
+def _distribution(values: Range | tuple[Any, ...]) -> BaseDistribution:
+    if isinstance(values, Range):
+        return FloatDistribution(values.low, values.high, log=values.log)
+    return CategoricalDistribution(values)
+
+
+class _Lock:
+    """The lock of a journal that Optuna asks for; its own ones outlive a killed holder by 30 s."""
+
+    def __init__(self, journal: Path) -> None:
+        self._file = journal.with_suffix(".lock")
+        self._handle: Any = None
+
+    def acquire(self) -> bool:
+        self._handle = self._file.open("w")
+        fcntl.flock(self._handle, fcntl.LOCK_EX)
+        return True
+
+    def release(self) -> None:
+        self._handle.close()
+
+
+def _mend(journal: Path) -> None:
+    """Cut off the line that a process was killed in: what it says was never done."""
+    lock = _Lock(journal)
+    lock.acquire()
+    try:
+        content = journal.read_bytes()
+        if whole := len(content) - (content.rfind(b"\n") + 1):
+            with journal.open("r+b") as handle:
+                handle.truncate(len(content) - whole)
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Optuna's notices that a part of it is experimental, or an axis a single point."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.filterwarnings("ignore", "Attempting to set identical low and high xlims")
+        yield

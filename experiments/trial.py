@@ -1,0 +1,102 @@
+"""A trial of a search: a run that learns and validates, and that nothing judges.
+
+It neither opens the dev list nor what people read. How far it is stands in its folder, where the
+search that started it looks:
+
+    settings.json             what it is
+    progress.json             validation after each epoch, and whether it is done
+    checkpoint.safetensors    what it goes on from
+    log.txt                   what it said
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from analysis.page import replace_file
+from experiments.config import RunConfig
+from experiments.data.splits import learning_split
+from experiments.lock import lock
+from experiments.progress import EpochLog
+from experiments.run import load_data, made_by, run_name
+from experiments.state import Progress
+from experiments.tracking import Tracker
+from experiments.train import fit
+
+
+@dataclass(frozen=True)
+class HowFar:
+    """A trial's progress: exact match on validation after each epoch, seconds, whether done."""
+
+    val: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    done: bool = False
+
+
+def how_far(folder: Path) -> HowFar:
+    """What the trial in this folder has told; nothing where it has not begun."""
+    try:
+        return HowFar(**json.loads((folder / "progress.json").read_text()))
+    except FileNotFoundError:
+        return HowFar()
+
+
+def identity(folder: Path) -> str:
+    """16 hex digits that tell a trial from every other and from a run, for MLflow's record."""
+    name = f"trial/{folder.parent.name}/{folder.name}"
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def trial(folder: Path, data: Path, out: Path, parent: str) -> None:
+    """Make the trial in this folder, or go on with it. parent: the search's MLflow run.
+
+    Raises UserError for settings or data that cannot be used, KeyboardInterrupt when the process
+    that started it is gone: another search will go on with it.
+    """
+    started_by = os.getppid()
+    config = RunConfig.model_validate_json((folder / "settings.json").read_text())
+    tracker = Tracker(out)
+    with lock(folder / "lock"):
+        if how_far(folder).done:
+            return
+        images = load_data(config, data, out, judges=False)
+        split = learning_split(images, config)
+        tags = {
+            "kind": "trial",
+            "study": folder.parent.name,
+            "trial": folder.name,
+            "loss": config.loss,
+            "mlflow.parentRunId": parent,
+            **made_by(),
+        }
+        name = f"{run_name(config)} trial {folder.name}"
+        with (
+            tracker.recording(name, identity(folder), tags) as record,
+            EpochLog(config.epochs) as log,
+        ):
+            record.log_params(config.flat())
+
+            def on_batch(epoch: int, done: int, batches: int) -> None:
+                if os.getppid() != started_by:
+                    raise KeyboardInterrupt
+                log.on_batch(epoch, done, batches)
+
+            def tell(progress: Progress, done: bool = False) -> None:
+                val = [metrics["val.exact_match"] for metrics in progress.history]
+                told = HowFar(val, progress.seconds, done)
+                replace_file(folder / "progress.json", json.dumps(asdict(told)))
+                for epoch, metrics in enumerate(progress.history):
+                    record.log_epoch(epoch, metrics)
+
+            def on_epoch(epoch: int, progress: Progress) -> None:
+                log.on_epoch(epoch, progress)
+                tell(progress)
+
+            checkpoint = folder / "checkpoint.safetensors"
+            fitted = fit(config, images, split, checkpoint, on_batch, on_epoch)
+            record.log_metrics({"val.exact_match": fitted.progress.best_exact_match})
+            tell(fitted.progress, done=True)

@@ -1,0 +1,44 @@
+"""The learning-rate range test: its bounds on made curves, and that it falls and blows up."""
+
+import pytest
+
+from experiments import range_test as module
+from experiments.config import run_config
+from experiments.data.splits import learning_split
+from experiments.range_test import _bounds, plot, range_test
+from experiments.run import load_data
+
+
+def test_the_bounds_are_a_tenth_and_nine_tenths_of_the_way_down():
+    rates = [10.0**n for n in range(-5, 2)]
+    #         1e-5  1e-4  1e-3  1e-2  0.1  1.0  10
+    losses = [10.0, 9.95, 9.0, 5.0, 0.9, 0.0, 20.0]
+    assert _bounds(rates, losses) == (1e-3, 0.1)
+
+
+@pytest.mark.parametrize("losses", [[1.0, 2.0, 3.0], [1.0, 1.0, 1.0], [1.0]])
+def test_a_loss_that_never_falls_leaves_the_whole_test(losses):
+    rates = [0.1, 0.2, 0.3][: len(losses)]
+    assert _bounds(rates, losses) == (rates[0], rates[-1])
+
+
+@pytest.mark.parametrize("loss", ["ctc", "ce_stop"])
+def test_it_finds_where_an_arm_learns(make_cells, tmp_path, monkeypatch, loss):
+    config = run_config(
+        {"loss": loss, "batch_size": 8, "width_stride": 8, "hidden": 16},
+        {"image.height": 16, "image.width": 80},
+    )
+    images = load_data(config, make_cells(train=24, val=8), tmp_path, judges=False)
+    split = learning_split(images, config)
+    tested = range_test(config, images, split)
+    assert tested.rates == sorted(tested.rates)
+    assert len(tested.rates) == len(tested.losses)
+    assert 1e-5 < tested.low < tested.high <= tested.rates[-1]
+    # At the first rates nothing is learnt; between the bounds most of it is.
+    fall = tested.losses[0] - min(tested.losses)
+    at = dict(zip(tested.rates, tested.losses, strict=True))
+    assert at[tested.low] - at[tested.high] == pytest.approx(0.8 * fall, abs=0.15 * fall)
+    monkeypatch.setattr(module, "_STEPS", 5)
+    assert range_test(config, images, split) == range_test(config, images, split)
+    plot(tested, "an arm", tmp_path / "range.png")
+    assert (tmp_path / "range.png").read_bytes().startswith(b"\x89PNG")
