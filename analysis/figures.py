@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.drawing import grid, legend, logarithmic, name_rows, panels, spread, style
-from analysis.names import PLAIN, Look
+from analysis.names import PLAIN, Look, looks
 from analysis.stats import Interval
 
 _CLAIM = "#D55E00"
@@ -222,4 +222,25 @@ def costs(table: pd.DataFrame, looks: Looks, names: Names) -> Figure:
                 logarithmic(axis, values, 3)
             axis.tick_params(axis="x", labelsize=12)
         name_rows(axes[0], [names[arm] for arm in table["arm"]])
+    return figure
+
+
+def budget(table: pd.DataFrame) -> Figure:
+    """The best score so far against what it cost, a line a study.
+
+    table: study, epochs (trained so far), best.
+    """
+    studies = list(dict.fromkeys(table["study"]))
+    drawn = looks(studies)
+    with style():
+        figure, (axis,) = panels(1, 4.6 + 0.2 * len(studies))
+        for study in studies:
+            own, look = table[table["study"] == study], drawn[study]
+            axis.step(
+                own["epochs"], 100 * own["best"], where="post", color=look.colour, linewidth=2,
+                dashes=look.dashes or (None, None), marker=look.marker, markersize=5, label=study,
+            )  # fmt: skip
+        axis.set(xlabel="epochs trained", ylabel="best on validation so far, percent")
+        axis.set_ylim(bottom=0)
+        legend(figure, axis)
     return figure

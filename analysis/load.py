@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -56,6 +56,7 @@ class Results:
     ensembles: a row an evaluation of several runs, or of several views, together, indexed by its
         id, with `tags.*`, `metrics.*`, and `members`: for each its run_id, parameters, reading_ms.
         What it read stands in `predictions`.
+    searches: what a search wrote down, by the id of its run.
     history: the curves of runs.
     """
 
@@ -64,6 +65,7 @@ class Results:
     readers: pd.DataFrame
     unfinished: pd.DataFrame
     ensembles: pd.DataFrame = field(default_factory=pd.DataFrame)
+    searches: dict[str, dict[str, Any]] = field(default_factory=dict)
     history: History = no_history
 
 
@@ -98,24 +100,42 @@ def load(out: Path) -> Results:
             _UNFINISHED
         ],
         ensembles=ensembles.assign(members=pd.Series({k: v for k, (v, _) in together.items()})),
+        searches=_searches(out),
         history=partial(_history, uri),
     )
 
 
 def _search(out: Path, kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Those of a kind that count, by their ids, and those that do not."""
-    found = mlflow.search_runs(
-        search_all_experiments=True, filter_string=f"tags.kind = '{kind}'", max_results=50_000
-    )
-    if not isinstance(found, pd.DataFrame) or found.empty:
-        nothing = pd.DataFrame(columns=[*_UNFINISHED, "folder"])
-        return nothing.set_index("run_id"), nothing
-    # Not the path that MLflow recorded: a store that was copied here can be read as well.
-    found["folder"] = found["run_id"].map(lambda run_id: out / "artifacts" / run_id / "artifacts")
+    if (found := _of_kind(out, kind)).empty:
+        return found.set_index("run_id"), found
     complete = found["folder"].map(lambda folder: (folder / "predictions.csv").is_file())
     finished = found["status"] == "FINISHED"
     found.loc[finished & ~complete, "status"] = "FINISHED, without predictions"
     return found[finished & complete].set_index("run_id"), found[~(finished & complete)]
+
+
+def _of_kind(out: Path, kind: str) -> pd.DataFrame:
+    """All of a kind, with the folders of their artifacts."""
+    found = mlflow.search_runs(
+        search_all_experiments=True, filter_string=f"tags.kind = '{kind}'", max_results=50_000
+    )
+    if not isinstance(found, pd.DataFrame) or found.empty:
+        return pd.DataFrame(columns=[*_UNFINISHED, "folder"])
+    # Not the path that MLflow recorded: a store that was copied here can be read as well.
+    folders = found["run_id"].map(lambda run_id: out / "artifacts" / run_id / "artifacts")
+    return found.assign(folder=folders)
+
+
+def _searches(out: Path) -> dict[str, dict[str, Any]]:
+    """What each search wrote down; one that has not come to its end has not yet."""
+    found = _of_kind(out, "search").set_index("run_id")["folder"]
+    files = {str(run_id): folder / "search.json" for run_id, folder in found.items()}
+    return {
+        run_id: json.loads(file.read_text(encoding="utf-8"))
+        for run_id, file in files.items()
+        if file.is_file()
+    }
 
 
 def _records(

@@ -17,6 +17,7 @@ from analysis.sections.mistakes import write_mistakes
 from analysis.sections.people import write_people, write_people_chart
 from analysis.sections.provenance import run_page, write_provenance, write_uncounted
 from analysis.sections.published import write_claims
+from analysis.sections.search import write_search
 from analysis.sections.trust import write_trust
 from analysis.sections.verdict import answer, write_comparisons, write_verdict
 
@@ -80,6 +81,7 @@ def build(results: Results, chapters: list[Chapter], picture_of: PictureOf | Non
         write_claims(page, one)
         write_people(page, one, picture_of)
         write_averaging(page, one)
+        write_search(page, one)
         write_mistakes(page, one, picture_of)
         write_trust(page, one)
         write_cost(page, one)

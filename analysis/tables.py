@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis.load import Results
 from analysis.pretraining import join, pretraining
+from analysis.searches import found_by_search
 from analysis.significance import (
     ALPHA,
     Judgement,
@@ -120,12 +121,13 @@ def sections(results: Results) -> list[Section]:
         # Runs of an older recipe knew no folds.
         runs = runs.assign(**{c: runs.get(c, "0") for c in OF_A_RUN})
         dataset = runs["tags.dataset"].iloc[-1]
+        tuned = found_by_search(results.searches, runs)
         start = before.loc[runs.index]
         named = runs.assign(
             arm=join(runs[config].assign(start=start["arm"])),
             twin=join(runs[apart].assign(start=start["twin"])),
             plain=join(runs[[c for c in config if c != "config.ema"]].assign(start=start["arm"])),
-            label=_labels(runs, config) + start["label"].map(lambda s: s and f" start={s}"),
+            label=_labels(runs, config, tuned) + start["label"].map(lambda s: s and f" start={s}"),
         )
         # What two arms started from can differ in more than its name tells.
         shared = named.groupby("label")["arm"].transform("nunique") > 1
@@ -297,15 +299,18 @@ def right(
     return table.to_numpy(dtype=bool).T, groups.to_numpy(dtype=int)
 
 
-def _labels(runs: pd.DataFrame, config: list[str]) -> pd.Series:
-    """loss decoder backbone augmentation, and what else tells apart runs of the same four."""
+def _labels(runs: pd.DataFrame, config: list[str], tuned: pd.Series) -> pd.Series:
+    """loss decoder backbone augmentation, and what else tells apart runs of the same four.
+
+    tuned: the sampler that found a run's settings, which tell little by themselves; else empty.
+    """
     labels = runs[_NAMED].agg(" ".join, axis=1)
     extra = [c for c in config if c not in _NAMED]
-    for _, same in runs.groupby(labels):
+    for _, same in runs[tuned == ""].groupby(labels):
         for column in extra:
             # Of two optimisers, say, each has settings that the other has not.
             values = same[column].fillna("")
             if values.nunique() > 1:
                 key = column.rpartition(".")[2]
                 labels[same.index] += values.map(lambda v, key=key: f" {key}={v}" if v else "")
-    return labels
+    return labels + tuned.map(lambda sampler: sampler and f" tuned-by-{sampler}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from itertools import accumulate
@@ -12,6 +11,7 @@ import pandas as pd
 
 from analysis import tables
 from analysis.load import Results
+from analysis.searches import AS_IT_IS, by, runs_with
 from analysis.tables import Comparison, Section
 
 
@@ -86,21 +86,10 @@ def tunings(results: Results, section: Section) -> list[Tuning]:
     return [tuning for tuning in found if any(study.fresh for study in tuning.studies)]
 
 
-def names(searches: dict[str, dict[str, Any]], runs: pd.DataFrame) -> pd.Series:
-    """For each run, by its run id, what it is in a search (`by tpe`); empty where in none."""
-    named = pd.Series("", index=runs.index)
-    for told in searches.values():
-        for name, settings in told["fresh"].items():
-            _, _, how = name.partition(" ")
-            if how != "as it is":
-                named[_of(settings, runs)] = how
-    return named
-
-
 def _tuning(
     run_id: str, told: dict[str, Any], section: Section, predictions: pd.DataFrame
 ) -> Tuning:
-    fresh = {name: _of(settings, section.runs) for name, settings in told["fresh"].items()}
+    fresh = {name: runs_with(settings, section.runs) for name, settings in told["fresh"].items()}
     arms = {
         name: str(section.runs.loc[ids, "arm"].iloc[0]) for name, ids in fresh.items() if len(ids)
     }
@@ -115,11 +104,11 @@ def _tuning(
 
     gains = {
         (one["arm"], one["sampler"]): compare(
-            f"{one['arm']} by {one['sampler']}", f"{one['arm']} as it is"
+            f"{one['arm']} {by(one['sampler'])}", f"{one['arm']} {AS_IT_IS}"
         )
         for one in told["studies"]
     }
-    hows = list(dict.fromkeys(["as it is", *(f"by {one['sampler']}" for one in told["studies"])]))
+    hows = list(dict.fromkeys([AS_IT_IS, *(by(one["sampler"]) for one in told["studies"])]))
     labels = list(dict.fromkeys(one["arm"] for one in told["studies"]))
     duels = {
         how: compare(f"{labels[0]} {how}", f"{labels[1]} {how}") for how in hows if len(labels) == 2
@@ -137,12 +126,12 @@ def _tuning(
         studies=[
             _study(
                 one,
-                val[f"{one['arm']} by {one['sampler']}"],
+                val[f"{one['arm']} {by(one['sampler'])}"],
                 gains[one["arm"], one["sampler"]],
             )
             for one in told["studies"]
         ],
-        untuned={label: val[f"{label} as it is"] for label in labels},
+        untuned={label: val[f"{label} {AS_IT_IS}"] for label in labels},
         duels=shown,
     )
 
@@ -170,14 +159,3 @@ def _study(one: dict[str, Any], fresh: list[float], gain: Comparison | None) -> 
         replay=Pruned(**one["replay"]),
         gain=gain,
     )
-
-
-def _of(settings: dict[str, Any], runs: pd.DataFrame) -> pd.Index:
-    """The runs with exactly these settings, whatever their seed."""
-    same = pd.Series(True, index=runs.index)
-    for key, value in settings.items():
-        if key != "seed":
-            text = value if isinstance(value, str) else json.dumps(value)
-            column = f"config.{key}"
-            same &= runs[column] == text if column in runs else False
-    return runs.index[same]
