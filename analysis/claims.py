@@ -169,7 +169,7 @@ def time_steps(section: Section, predictions: pd.DataFrame) -> list[TimeSteps]:
     runs = section.runs[section.runs["config.loss"] == "ctc"]
     # A start has another hash for every seed.
     apart = {"config.width_stride", "config.loss_options.allow_infeasible", "config.start"}
-    columns = [c for c in runs if c.startswith("config.") and c not in (*OF_A_RUN, *apart)]
+    columns = [c for c in runs.columns if c.startswith("config.") and c not in (*OF_A_RUN, *apart)]
     found = []
     if {"config.image.width", "config.width_stride"} <= set(runs) and len(runs):
         for _, same in runs.groupby(join(runs[columns]), sort=False):

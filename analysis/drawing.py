@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.names import Look
-from analysis.page import Chart
+from analysis.page import Drawn
 
 # Inches: the letters below can still be read when the page shows them at half this size.
 _WIDTH = 9.0
@@ -93,10 +93,10 @@ def legend(figure: Figure, axis: Axes) -> None:
     figure.legend(handles, wrapped, loc="outside lower center", ncols=columns, frameon=False)
 
 
-def chart(figure: Figure, name: str, alt: str, caption: str) -> Chart:
-    """The figure as SVG and PNG."""
+def render(figure: Figure) -> Drawn:
+    """The figure as SVG and PNG, the same bytes every time."""
     with style():
         svg, png = BytesIO(), BytesIO()
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
         figure.savefig(png, format="png", dpi=110, metadata={"Software": None})
-    return Chart(name, svg.getvalue(), png.getvalue(), alt, caption)
+    return Drawn(svg.getvalue(), png.getvalue())

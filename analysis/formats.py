@@ -18,8 +18,13 @@ def points(interval: Interval) -> str:
 
 
 def p_value(p: float) -> str:
-    """`p = 0.012`, and where it is very small, below what."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.{3 if p < 0.1 else 2}f}"
+    """A p-value, and where it is very small, below what it is."""
+    return "< 0.001" if p < 0.001 else f"{p:.{3 if p < 0.1 else 2}f}"
+
+
+def p_is(p: float) -> str:
+    """The same in a sentence."""
+    return f"p {p_value(p)}" if p < 0.001 else f"p = {p_value(p)}"
 
 
 def percent(share: float, digits: int = 1) -> str:

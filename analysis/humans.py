@@ -128,9 +128,11 @@ def known_truth(results: Results, digest: str) -> pd.Series:
     if (told["split"] == "human").any():
         told = told[told["split"] == "human"]
     labels = told[["group", "truth"]].drop_duplicates()
-    labels = labels.drop_duplicates("group", keep=False).set_index("group")["truth"]
-    images = read[read["split"] == "human"].drop_duplicates("filename").set_index("filename")
-    return images["group"].map(labels).dropna()
+    labels = labels.drop_duplicates("group", keep=False)
+    of_group = dict(zip(labels["group"], labels["truth"], strict=True))
+    images = read[read["split"] == "human"].drop_duplicates("filename")
+    known = images["group"].map(of_group).set_axis(images["filename"])
+    return known.dropna()
 
 
 def baseline(section: Section, results: Results) -> Baseline | None:

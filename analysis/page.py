@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import html
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from markdown_it import MarkdownIt
 
 _STYLE = """
 :root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #8886; text-align: left; }
@@ -38,17 +40,23 @@ class Picture:
     caption: str
 
 
+class Drawn(NamedTuple):
+    """A figure as SVG, for inside the page, and as PNG, for beside it."""
+
+    svg: bytes
+    png: bytes
+
+
 @dataclass(frozen=True)
 class Chart:
-    """A drawn figure, as SVG for the page and as PNG beside it.
+    """A figure that is drawn when its page is written, not before: that takes a while.
 
-    name: of its file, unique in the page. alt: what it shows, in words, for who cannot see it.
-    caption: Markdown.
+    name: of its file, unique in the page. draw: may be called more than once. alt: what it shows,
+        in words, for who cannot see it. caption: Markdown.
     """
 
     name: str
-    svg: bytes
-    png: bytes
+    draw: Callable[[], Drawn]
     alt: str
     caption: str
 
@@ -112,7 +120,7 @@ class Page:
         (folder / _CHARTS if charts else folder).mkdir(parents=True, exist_ok=True)
         drawn = [folder / _CHARTS / f"{chart.name}.png" for chart in charts]
         for file, chart in zip(drawn, charts, strict=True):
-            replace_file(file, chart.png)
+            replace_file(file, chart.draw().png)
         pages = [folder / f"{name}.md", folder / f"{name}.html"]
         for file, text in zip(pages, (self.markdown(), self.html()), strict=True):
             replace_file(file, text)
@@ -154,7 +162,7 @@ def _in_html(part: str | Chart | list[Picture], renderer: MarkdownIt) -> str:
         body = body.replace("<table>", '<div class="wide"><table>')
         return body.replace("</table>", "</table></div>")
     if isinstance(part, Chart):
-        image = _image(part.svg, "image/svg+xml", part.alt)
+        image = _image(part.draw().svg, "image/svg+xml", part.alt)
         caption = renderer.renderInline(part.caption)
         return (
             f'<figure class="chart" id="{html.escape(part.name)}"><div class="wide">{image}</div>'

@@ -92,13 +92,13 @@ def exact_mcnemar(
 
 def smallest_visible(
     images: int, discordant: float, power: float = 0.8, alpha: float = 0.05
-) -> float:
+) -> float | None:
     """The smallest true difference that one seed on so many images shows with this power.
 
     discordant: the share of images that one of the two arms alone reads right. Where it cannot hold
         the difference, all that differ are taken to do so in one direction.
 
-    McNemar's test, two-sided (Connor, 1987). nan where there is none up to 1.
+    McNemar's test, two-sided (Connor, 1987). None where not even 1 would be.
     """
     at_alpha, at_power = float(norm.isf(alpha / 2)), float(norm.ppf(power))
 
@@ -107,7 +107,7 @@ def smallest_visible(
         spread = at_power * np.sqrt(telling - difference**2)
         return float(difference * np.sqrt(images) - at_alpha * np.sqrt(telling) - spread)
 
-    return float(brentq(excess, 1e-12, 1.0)) if excess(1.0) > 0 else float("nan")
+    return float(brentq(excess, 1e-12, 1.0)) if excess(1.0) > 0 else None
 
 
 def probability_of_improvement(first: Sequence[float], second: Sequence[float]) -> Interval:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.stats import binomtest, t
+from scipy.special import stdtrit
+from scipy.stats import binomtest
 
 # Two arms that differ by less are called equivalent, unless somebody asks for another margin.
 MARGIN = 0.01
-# No p-value is told more exactly than that it is below 0.5 x 10^-this.
-_SMALLEST = 250.0
+# No p-value is told more exactly than this.
+_SMALLEST = 1e-50
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Difference(Interval):
         """What (centre - truth) / error exceeds with probability p.
 
         The quantiles of Student's t for the seeds and for the images, weighted by their shares of
-        the variance (Cochran and Cox, 1950, section 4.14).
+        the variance (Cochran and Cox, 1950).
         """
         return _quantile(p, self.seeds, self.groups + 2, self.of_seeds)
 
@@ -60,12 +62,12 @@ class Difference(Interval):
         """The one-sided p-value against "the true difference is at most `bound`"."""
         distance = (self.centre - bound) / self.error
         if distance < 0:
-            return 1 - self.p_below(bound)
-        if distance >= self.quantile(0.5 * 10.0**-_SMALLEST):
-            return 0.5 * 10.0**-_SMALLEST
-        # In powers of ten: the smallest p-values are as exact as the large.
-        exponent = brentq(lambda x: self.quantile(0.5 * 10.0**x) - distance, -_SMALLEST, 0.0)
-        return 0.5 * 10.0 ** float(exponent)
+            return 1.0 - self.turned().p_above(-bound)
+        if distance >= self.quantile(_SMALLEST):
+            return _SMALLEST
+        # By its logarithm: the smallest p-values are as exact as the large.
+        ends = math.log(_SMALLEST), math.log(0.5)
+        return math.exp(brentq(lambda log_p: self.quantile(math.exp(log_p)) - distance, *ends))
 
     def p_below(self, bound: float) -> float:
         """The one-sided p-value against "the true difference is at least `bound`"."""
@@ -88,13 +90,13 @@ class Difference(Interval):
         """The p-value against "the first is worse than the second by `margin` or more"."""
         return self.p_above(-margin)
 
-    def smallest_visible(self, alpha: float = 0.05, power: float = 0.8) -> float:
+    def smallest_visible(self, alpha: float = 0.05, power: float = 0.8) -> float | None:
         """The true difference that such data, their spread as it is here, shows with this power.
 
-        nan where there is none up to 1.
+        None where not even 1 would be shown.
         """
         needed = self.error * (self.quantile(alpha / 2) + self.quantile(1 - power))
-        return needed if needed <= 1 else float("nan")
+        return needed if needed <= 1 else None
 
     def turned(self) -> Difference:
         """The same with first and second exchanged."""
@@ -180,10 +182,11 @@ def _mean_and_variances(
 
 
 def _quantile(p: float, seeds: int, groups: int, of_seeds: float) -> float:
-    of_images = float(t.isf(p, groups - 1))
+    # The lower tail has the small p-values that the upper one rounds away.
+    of_images = -float(stdtrit(groups - 1, p))
     if seeds == 1:
         return of_images
-    return of_seeds * float(t.isf(p, seeds - 1)) + (1 - of_seeds) * of_images
+    return -of_seeds * float(stdtrit(seeds - 1, p)) + (1 - of_seeds) * of_images
 
 
 def _typical(gains: npt.NDArray[np.float64]) -> float:

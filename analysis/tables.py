@@ -54,13 +54,14 @@ class Comparison:
     seeds, images: how many of each.
     difference: its `one_seed` tells that all below holds for that seed alone.
     p: against "no difference". Of the seeds and images as samples; with one seed exact (McNemar).
+        By itself it holds for a pair that was chosen without looking at the test part.
     p_exact: the same for the seeds that were run and no others; with one seed it is `p`.
     p_equivalent: against "a difference of the margin or more".
     improvement: how likely a run of the first is above one of the second; None with one seed.
     family: how many comparisons were corrected together.
     p_adjusted, p_equivalent_adjusted: corrected for the family (Holm).
     visible: the smallest true difference that would have been shown with a power of 80%, at the 5%
-        of the family divided by its size; nan where there is none up to 100 points.
+        of the family divided by its size; None where not even 100 points would.
     judgement: what all this lets one say.
     """
 
@@ -79,7 +80,7 @@ class Comparison:
     family: int
     p_adjusted: float
     p_equivalent_adjusted: float
-    visible: float
+    visible: float | None
     judgement: Judgement
 
     @property

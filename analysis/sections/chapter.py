@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -62,9 +63,10 @@ class Chapter:
         """The column of `arms` that holds the leak-free test."""
         return "test" if self.section.split == "clean" else "test_clean"
 
-    def chart(self, figure: Figure, name: str, alt: str, caption: str) -> Chart:
-        """A figure of this chapter."""
-        return drawing.chart(figure, f"{self.prefix}{name}", alt, caption)
+    def chart(self, figure: Callable[[], Figure], name: str, alt: str, caption: str) -> Chart:
+        """A figure of this chapter, drawn once and not before it is wanted."""
+        draw = cache(lambda: drawing.render(figure()))
+        return Chart(f"{self.prefix}{name}", draw, alt, caption)
 
 
 def chapter(results: Results, section: Section, number: int, pairs: list[Comparison]) -> Chapter:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
 from analysis import figures
@@ -81,7 +83,8 @@ def _chart(page: Page, chapter: Chapter, table: pd.DataFrame) -> None:
     left = len(table) - len(shown)
     page.chart(
         chapter.chart(
-            figures.costs(
+            partial(
+                figures.costs,
                 shown.rename(columns=_DRAWN).rename_axis("arm").reset_index(),
                 chapter.looks,
                 chapter.names,
@@ -116,7 +119,7 @@ def _curves(page: Page, chapter: Chapter) -> None:
     last = curves["epoch"].max()
     page.chart(
         chapter.chart(
-            figures.learning_curves(curves, chapter.looks, chapter.names),
+            partial(figures.learning_curves, curves, chapter.looks, chapter.names),
             "learning",
             f"Exact match on validation by epoch, up to epoch {last}, for "
             + ", ".join(chapter.names[arm] for arm in dict.fromkeys(curves["arm"]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
 from analysis import errors, figures
@@ -33,7 +35,7 @@ def _slices(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -> No
     slices = pd.concat([errors.by_slice(own).assign(arm=arm) for arm, own in of_arm.items()])
     page.chart(
         chapter.chart(
-            figures.by_slice(slices, chapter.looks, chapter.names),
+            partial(figures.by_slice, slices, chapter.looks, chapter.names),
             "slices",
             "Exact match of "
             + ", ".join(chapter.names[arm] for arm in of_arm)
@@ -94,7 +96,7 @@ def _characters(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -
         return
     page.chart(
         chapter.chart(
-            figures.confusions(grids, characters),
+            partial(figures.confusions, grids, characters),
             "characters",
             f"Heat maps of characters by what they are read as, for {' and '.join(grids)}. The "
             "column lost and the row added stand apart.",

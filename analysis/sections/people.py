@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
 from analysis import figures, humans
@@ -37,7 +39,8 @@ def write_people_chart(page: Page, chapter: Chapter) -> None:
     first = shown.iloc[0]
     page.chart(
         chapter.chart(
-            figures.beside_people(
+            partial(
+                figures.beside_people,
                 shown,
                 figures.Reference("human1 as human2, 95% interval", people),
                 chapter.looks,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +59,7 @@ def _chart(page: Page, chapter: Chapter, test: pd.DataFrame, arms: list[str]) ->
             risks.append(pd.DataFrame({"coverage": _GRID, "risk": risk, "arm": arm}))
     page.chart(
         chapter.chart(
-            figures.trust(pd.concat(bins), pd.concat(risks), chapter.looks, chapter.names),
+            partial(figures.trust, pd.concat(bins), pd.concat(risks), chapter.looks, chapter.names),
             "trust",
             f"Left: the share of right readings by confidence for {len(arms)} arms, in ten bins, "
             "beside the diagonal. Right: the share of wrong readings among those kept, when only "

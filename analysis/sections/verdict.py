@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
 from analysis import figures
 from analysis.claims import CLAIMED_LEAD
-from analysis.formats import count, mean_and_spread, p_value, points, signed
+from analysis.formats import count, mean_and_spread, p_is, p_value, points, signed
 from analysis.page import Page, code
 from analysis.sections.chapter import ROWS, Chapter
 from analysis.significance import Verdict
@@ -44,7 +46,7 @@ def _sentence(chapter: Chapter, compared: Comparison) -> str:
     first, second = (f"**{chapter.names[x]}**" for x in (compared.first, compared.second))
     many = f" after correction for {compared.family} comparisons" if compared.family > 1 else ""
     basis = (
-        f"{signed(d.estimate)} points (95% interval {points(d)}; {p_value(compared.p_adjusted)}"
+        f"{signed(d.estimate)} points (95% interval {points(d)}; {p_is(compared.p_adjusted)}"
         f"{many}; {count(compared.seeds, 'seed')}, {compared.images:,} leak-free test images, the "
         "pair chosen by validation)."
     )
@@ -84,7 +86,7 @@ def _claimed_lead(chapter: Chapter, compared: Comparison) -> str:
         return ""
     return (
         f" That cross-entropy + stop leads by {100 * CLAIMED_LEAD:.0f} points or more, as "
-        f"published, is ruled out for these two ({p_value(of_two['p_adjusted'].iloc[0])})."
+        f"published, is ruled out for these two ({p_is(of_two['p_adjusted'].iloc[0])})."
     )
 
 
@@ -172,7 +174,7 @@ def write_comparisons(page: Page, chapter: Chapter) -> None:
                 *(chapter.names[pair.first], chapter.names[pair.second]),
                 *(str(pair.seeds), str(pair.images)),
                 *(signed(pair.difference.estimate), points(pair.difference)),
-                p_value(pair.p_adjusted).removeprefix("p = ").removeprefix("p "),
+                p_value(pair.p_adjusted),
                 _judged(pair),
                 "" if pd.isna(pair.visible) else f"{100 * pair.visible:.1f}",
             ]
@@ -213,7 +215,7 @@ def _forest(page: Page, chapter: Chapter, ordered: list[Comparison]) -> None:
     left = len(ordered) - len(drawn)
     page.chart(
         chapter.chart(
-            figures.differences(table, claimed),
+            partial(figures.differences, table, claimed),
             "differences",
             f"Forest plot of {count(len(table), 'paired difference')} between losses, in points of "
             f"exact match. The first: {table['first'].iloc[0]} minus {table['second'].iloc[0]}, "

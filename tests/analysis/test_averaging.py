@@ -66,9 +66,11 @@ def report_of(runs, *ensembles):
 
 
 def test_an_ensemble_stands_beside_its_best_member_by_validation():
-    # t5 is the one leak-free image that the best member reads wrong: 5/5 - 4/5 = 20 points. Of the
-    # 4^4 resamples of the four groups 31.6% have no t5 (0 points), 0.4% have nothing else (100),
-    # and 3.1% have it thrice beside one single image (3 of 4: 75): the interval is 0 to 75.
+    # t5 is the one leak-free image that the best member reads wrong: 5/5 - 4/5 = 20 points. With
+    # an imagined image of 1.25 (the mean size of the four groups) for each side, of 7.5 in all, the
+    # centre is 1/7.5 = 2/15. Off it are the groups by 1 - 2/15, twice -2/15 and once -4/15, the
+    # imagined ones by 1.25 (1 - 2/15) and -1.25 (1 + 2/15), each over 1.25; their squares add up to
+    # 2.5845, over 6 x 5 the variance is 0.08615. With t(5) = 2.5706: -62.1 to 88.8.
     report = report_of([ZERO, ONE], together([ZERO_ID, ONE_ID]))
     (row,) = rows_of(report, "averaged")
     what, beside, *rest = row
@@ -76,7 +78,7 @@ def test_an_ensemble_stands_beside_its_best_member_by_validation():
     assert beside == f"{CTC_LABEL}, seed 0"
     # Training (100 + 150) / 100; reading 2.4 / 1.2; parameters 300 / 100.
     assert rest[:4] == ["90.0", "100.0", "", "+20.0"]
-    assert rest[4:] == ["+0.0 to +75.0", "no", "2.5x", "2.0x", "3.0x"]
+    assert rest[4:] == ["-62.1 to +88.8", "no", "2.5x", "2.0x", "3.0x"]
 
 
 def test_the_best_member_is_not_chosen_by_test():
@@ -89,7 +91,8 @@ def test_views_of_one_run_stand_beside_it():
     report = report_of([ZERO, ONE], together([ONE_ID], read=CTC_1, tta=4))
     (row,) = rows_of(report, "averaged")
     assert row[:2] == [f"{CTC_LABEL}, seed 1; 4 views", f"{CTC_LABEL}, seed 1"]
-    assert row[5:9] == ["+0.0", "+0.0 to +0.0", "no", "1.0x"]
+    # Only the imagined images differ: squares 1 and 1, over 6 x 5, by t(5).
+    assert row[5:9] == ["+0.0", "-66.4 to +66.4", "no", "1.0x"]
 
 
 def test_an_ensemble_is_no_arm():
