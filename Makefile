@@ -9,6 +9,8 @@ IMAGES ?=
 RUN    ?= champion
 OUTPUT ?=
 ACCURACY ?=
+ARM ?=
+TRIALS ?=
 PYTHON ?= python3
 
 VENV := .venv
@@ -17,7 +19,7 @@ MODULE := $(VENV)/bin/python -m
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data ablation audit suspects predict serve report ui test test-slow lint format
+.PHONY: help setup data ablation search audit suspects predict serve report ui test test-slow lint format
 
 help:  ## This list
 	@echo "make ablation                               a first comparison on embedded data, minutes"
@@ -29,7 +31,8 @@ help:  ## This list
 	@echo "experiments/configs or a .toml file; OUT ($(OUT)) all state; JOBS runs side by side;"
 	@echo "SEEDS a count (3) or a list (4,7); PORT ($(PORT)) of the UI or server; PYTHON ($(PYTHON));"
 	@echo "IMAGES a folder, an image or a quoted pattern; RUN ($(RUN)) an MLflow id; OUTPUT a new"
-	@echo "CSV; ACCURACY (0.98): mark readings too unsure to be right that often."
+	@echo "CSV; ACCURACY (0.98): mark readings too unsure to be right that often; ARM and TRIALS of"
+	@echo "a search: one loss or arm in place of all, and for each how many."
 
 setup: $(READY)  ## Make .venv and install what pyproject.toml names
 
@@ -46,6 +49,13 @@ data: $(READY)  ## Fetch the published data set into OUT/data/cells, checked
 ablation: $(READY)  ## Train every arm of PRESET on DATA, then compare; finished runs are skipped
 	@$(MODULE) experiments ablation --preset '$(PRESET)' --out '$(OUT)' \
 	  $(if $(DATA),--data '$(DATA)') $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
+
+# Not the preset of the other targets, unless one is given.
+search: $(READY)  ## Tune the arms of PRESET=search, then train the best on fresh seeds
+	@$(MODULE) experiments search --out '$(OUT)' \
+	  --config '$(if $(filter file,$(origin PRESET)),search,$(PRESET))' \
+	  $(if $(DATA),--data '$(DATA)') $(if $(JOBS),--jobs '$(JOBS)') \
+	  $(if $(ARM),--arm '$(ARM)') $(if $(TRIALS),--trials '$(TRIALS)')
 
 audit: $(READY)  ## What is wrong with DATA, for the charset and size of PRESET
 	@$(MODULE) experiments audit --out '$(OUT)' --config '$(PRESET)' $(if $(DATA),--data '$(DATA)')
