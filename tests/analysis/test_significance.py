@@ -87,6 +87,12 @@ def test_the_smallest_visible_difference_is_shown_four_times_of_five(images, dis
 # --- judgements
 
 
+@pytest.fixture(autouse=True)
+def _no_collection(monkeypatch):
+    # statsmodels collects garbage at every call, which takes longer than all else here.
+    monkeypatch.setattr("gc.collect", lambda: 0)
+
+
 def family_errors(families, rng, pairs, seeds, images):
     """How many families of pairs without any difference have one that is called shown."""
     wrong = 0
