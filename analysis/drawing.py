@@ -60,13 +60,18 @@ def name_rows(axis: Axes, names: Sequence[str]) -> None:
 
 
 def logarithmic(axis: Axes, values: pd.Series, ticks: int) -> None:
-    """A logarithmic axis with a few numbers on it, even where the values are close together."""
+    """A logarithmic axis with a few numbers on it, even where the values are close together.
+
+    Where a value is zero the axis stays as it is.
+    """
+    if values.min() <= 0:
+        return
     axis.set_xscale("log")
     low, high = float(values.min()) / 1.6, float(values.max()) * 1.6
     axis.set_xlim(low, high)
-    round_numbers = [m * 10.0**e for e in range(-4, 13) for m in (1, 2, 5)]
+    round_numbers = [m * 10.0**e for e in range(-9, 13) for m in (1, 2, 5)]
     inside = [tick for tick in round_numbers if low <= tick <= high]
-    shown = inside[:: -(-len(inside) // ticks)]
+    shown = inside[:: max(1, -(-len(inside) // ticks))]
     axis.set_xticks(shown, [f"{tick:g}" for tick in shown])
     axis.set_xticks([], minor=True)
 

@@ -61,7 +61,7 @@ def edits(readings: pd.DataFrame) -> pd.DataFrame:
             from_reading = NOTHING if edit.tag == "delete" else reading[edit.dest_pos]
             counts[from_truth, from_reading] += 1
     rows = [(a, b, count) for (a, b), count in counts.most_common()]
-    return pd.DataFrame(rows, columns=["truth", "read", "count"])
+    return pd.DataFrame(rows, columns=["truth", "read", "count"]).astype({"count": int})
 
 
 @dataclass(frozen=True)

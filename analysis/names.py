@@ -47,7 +47,10 @@ def short_names(labels: Sequence[str]) -> tuple[dict[str, str], str]:
             if "=" in token and token not in shared and not token.startswith(_START):
                 values.setdefault(token.split("=")[0], Counter())[token] += 1
     # Of values as common the first in the alphabet, so that the order of arms decides nothing.
-    usual = {min(found, key=lambda t: (-found[t], t)) for found in values.values()}
+    # What one arm alone tells is what tells it apart.
+    usual = {
+        min(found, key=lambda t: (-found[t], t)) for found in values.values() if found.total() > 1
+    }
     names = {
         label: " ".join(
             token

@@ -59,8 +59,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Those below 5% hold together: the chance that any of them is wrong is at most 5%.
     """
-    if not p_values:
-        return []
+    if len(p_values) < 2:
+        return list(p_values)
     return [float(p) for p in multipletests(list(p_values), method="holm")[1]]
 
 

@@ -19,6 +19,7 @@ def write_mistakes(page: Page, chapter: Chapter, picture_of: PictureOf | None) -
     """Slices, characters, values, pictures, for the arms that figures show."""
     test = chapter.test
     test = test[test["arm"].isin(chapter.drawn)]
+    test = test.sort_values(["arm", "seed"], kind="stable")  # whatever the order of the runs
     page.text("### Errors")
     if test.empty:
         page.text("There is no leak-free test image that an arm has read.")

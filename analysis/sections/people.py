@@ -35,7 +35,7 @@ def write_people_chart(page: Page, chapter: Chapter) -> None:
     shown = shown.assign(what=shown["against"].map(_AGAINST)).sort_values(
         "reader", key=lambda readers: readers.map(order), kind="stable"
     )
-    agreed = int(shown.loc[shown["against"] == "agreed", "images"].max())
+    agreed = shown.loc[shown["against"] == "agreed", "images"].max()
     first = shown.iloc[0]
     page.chart(
         chapter.chart(
@@ -53,9 +53,14 @@ def write_people_chart(page: Page, chapter: Chapter) -> None:
             f"{first['against']} on {percent(first['estimate'])} percent.",
             f"The human baseline, on {alike['images']} {leak} images that two people read. Green: "
             "how often the one reads what the other reads. Its fair counterpart are the filled "
-            "marks: how often an arm reads what either person reads. The hollow mark is on the "
-            f"{agreed} images on which both agree, which are the easier ones: not to be held "
-            "against the line. 95% intervals over images and, where there are several, seeds.",
+            "marks: how often an arm reads what either person reads. "
+            + (
+                ""
+                if pd.isna(agreed)
+                else f"The hollow mark is on the {agreed:.0f} images on which both agree, which "
+                "are the easier ones: not to be held against the line. "
+            )
+            + "95% intervals over images and, where there are several, seeds.",
         )
     )
 
@@ -100,6 +105,7 @@ def _not_inferior(page: Page, chapter: Chapter, base: humans.Baseline) -> None:
     if not found:
         return
     margin = f"{100 * found[0].margin:g}"
+    order = {label: place for place, label in enumerate(chapter.names)}
     page.text("#### As good as a person?")
     page.text(
         "Each person is judged by what the other read, and a reader by the same, on leak-free "
@@ -117,7 +123,7 @@ def _not_inferior(page: Page, chapter: Chapter, base: humans.Baseline) -> None:
                 p_value(one.p_adjusted),
                 f"yes, to within {margin}" if one.shown else "not shown",
             ]
-            for one in found
+            for one in sorted(found, key=lambda one: order.get(one.reader, -1))
             if one.kind == "output" or one.reader in chapter.drawn
         ],
         texts=3,

@@ -125,9 +125,9 @@ def test_averaged_weights_stand_beside_the_same_arm_without():
     assert row[:2] == [f"{CTC_LABEL} epochs=20 ema=0.999", f"{CTC_LABEL} epochs=20 ema=0.0"]
     assert row[2:6] == ["70.0", "100.0", "75.0", "+20.0"]
     assert row[8:] == ["1.1x", "1.0x", "1.0x"]
-    # An arm like any other: its decay is its name.
+    # An arm like any other: its decay is its name, where it is not the usual one.
     arms = [cells[0] for cells in rows_of(report, "arm")]
-    assert sorted(arm.rpartition(" ")[2] for arm in arms) == ["ema=0.0", "ema=0.9", "ema=0.999"]
+    assert sorted(arm.rpartition(" ")[2] for arm in arms) == ["columns", "ema=0.9", "ema=0.999"]
 
 
 def test_seeds_that_start_from_runs_of_their_own_are_one_pair():

@@ -92,7 +92,7 @@ def test_one_seed_and_no_copies_is_the_ordinary_paired_interval():
 
 def test_seeds_and_images_have_the_variances_of_a_two_way_anova():
     rng = np.random.default_rng(11)
-    seeds, images = 3, 300
+    seeds, images = 3, 100
     hard, shift = rng.random(images), rng.normal(0, 0.1, (2, seeds, 1))
     noise = rng.normal(0, 0.2, (2, seeds, images))
     first, second = hard + noise + shift < np.array([0.9, 0.5])[:, None, None]

@@ -1,5 +1,6 @@
 """The metrics and tables of a run, on a data set worked out by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,9 +92,22 @@ def test_the_tables_name_every_reading_once():
     assert rows[0] == ["split", "filename", "truth", "reading", "confidence", "label_loss"]
     assert ["test", "c.jpg", "12.5", "125", "0.8", "7.25"] in rows
     assert ["human", "a.jpg", "", "3", "0.5", ""] in rows
+    # The image is also in training, so that its label is known.
+    assert ["human", "b.jpg", "1", "1", "0.5", ""] in rows
     assert len(rows) == 1 + 1 + 3 + 4
     about = image_rows(IMAGES, SPLIT, READ)
     assert about[0] == ["split", "filename", "group", "clean", "part", "changed"]
     assert ["test", "d.jpg", 0, 0, "dev", 0] in about
     assert ["test", "e.jpg", 4, 1, "dev", 1] in about
     assert [row[:2] for row in about[1:]] == [row[:2] for row in rows[1:]]
+
+
+@pytest.mark.parametrize("spoilt", ["another label", "changed on purpose"])
+def test_labels_that_differ_or_were_changed_tell_no_truth(spoilt):
+    rows = list(IMAGES.rows)
+    if spoilt == "another label":
+        rows[3] = replace(rows[3], label="7")
+        images = replace(IMAGES, rows=tuple(rows))
+    else:
+        images = replace(IMAGES, changed=frozenset({3}))
+    assert ["human", "b.jpg", "", "1", "0.5", ""] in prediction_rows(images, READ, {})
