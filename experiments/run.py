@@ -26,7 +26,7 @@ from experiments.results import human_metrics, label_metrics, write_tables
 from experiments.start import start_weights
 from experiments.state import Progress
 from experiments.tracking import RunRecord, Tracker
-from experiments.train import Fitted, fit
+from experiments.train import Fitted, check, fit
 
 
 def data_folder(data: Path | None, out: Path) -> Path:
@@ -60,6 +60,7 @@ def run(config: RunConfig, folder: Path, out: Path, parent: str | None = None) -
             return done
         split = make_split(images, config)
         start = start_weights(config, images, split, tracker)
+        check(config, images, split, start)
         checkpoint_file = out / "runs" / run_hash / "checkpoint.safetensors"
         tags = _tags(config, images) | ({"mlflow.parentRunId": parent} if parent else {})
         with tracker.recording(run_name(config), run_hash, tags) as record:

@@ -85,6 +85,17 @@ def check_labels(config: RunConfig, objective: Objective, model: Reader, images:
                 raise UserError(f"{row.filename}: {error}") from error
 
 
+def check(
+    config: RunConfig, images: Images, split: Split, start: dict[str, Tensor] | None = None
+) -> None:
+    """Refuse what `fit` would, before anything is recorded. Raises UserError."""
+    model, objective = build(config)
+    check_labels(config, objective, model, images)
+    _batches(config, len(split.train))
+    if start:
+        take_weights(model, start)
+
+
 def fit(
     config: RunConfig,
     images: Images,

@@ -82,6 +82,13 @@ def test_labels_that_ctc_cannot_emit(cli, data, tmp_path):
     one_line(result, ".jpg", "CTC needs", "2", "width_stride")
 
 
+def test_what_is_refused_leaves_no_run_behind(cli, data, tmp_path):
+    command = ("train", "--config", "smoke", "--data", data, "--out", tmp_path)
+    one_line(cli(*command, "--set", "image.width=16", "--set", "width_stride=8"), "CTC needs")
+    one_line(cli(*command, "--set", "batch_size=500"), "add images or set batch_size")
+    assert Tracker(tmp_path)._search("tags.kind = 'run'") == []
+
+
 def test_unknown_preset(cli, tmp_path):
     one_line(cli("ablation", "--preset", "quikc", "--out", tmp_path), "quikc", "quick")
 
