@@ -78,7 +78,7 @@ def _budget(page: Page, chapter: Chapter, tuning: Tuning, number: int) -> None:
     )
     page.chart(
         chapter.chart(
-            figures.budget(table),
+            lambda: figures.budget(table),
             f"search{number or ''}-budget",
             f"Best selected exact match on validation against the epochs trained so far. At the "
             f"end: {ends}.",
