@@ -27,10 +27,7 @@ def write_averaging(page: Page, chapter: Chapter) -> None:
         ["averaged", "beside", *scores, "gain", "95% interval", "shown?", *costs],
         [
             [
-                *(
-                    *(chapter.names.get(x, x) for x in (one.what, one.beside)),
-                    *map(percent, (one.val, one.clean, one.agreed)),
-                ),
+                *(one.what, one.beside, *map(percent, (one.val, one.clean, one.agreed))),
                 *(signed(one.difference.estimate), points(one.difference)),
                 "yes" if one.difference.low > 0 or one.difference.high < 0 else "no",
                 *(f"{times:.1f}x" for times in (one.training, one.reading, one.parameters)),

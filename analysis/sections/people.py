@@ -88,12 +88,10 @@ def write_people(page: Page, chapter: Chapter, picture_of: PictureOf | None) -> 
     for reader in order:
         shares = [wide["estimate"].get((reader, c, "all"), float("nan")) for c in _COLUMNS]
         row = [chapter.names.get(reader, reader), *map(percent, shares)]
-        if (reader, "agreed", "leak-free") in wide.index:
-            ends = wide.loc[(reader, "agreed", "leak-free")]
-            row.append(percent_interval(Interval(ends["estimate"], ends["low"], ends["high"])))
-        else:
-            row.append("")
-        rows.append(row)
+        clean = table[(table["reader"] == reader) & (table["against"] == "agreed")]
+        clean = clean[clean["leak"] == "leak-free"]
+        ends = clean[["estimate", "low", "high"]].itertuples(index=False, name=None)
+        rows.append([*row, *([percent_interval(Interval(*e)) for e in ends] or [""])])
     page.table(["reader", *_COLUMNS, "agreed, leak-free (95%)"], rows)
     _not_inferior(page, chapter, base)
     _kinds(page, base)

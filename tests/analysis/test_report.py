@@ -123,7 +123,9 @@ def results(runs, people=PEOPLE, unfinished=()):
     ]
     return Results(
         runs=pd.DataFrame(rows).set_index("run_id"),
-        predictions=pd.DataFrame([p for some in predictions for p in some]),
+        predictions=pd.DataFrame([p for some in predictions for p in some]).assign(
+            changed=lambda table: table["changed"].eq(True)
+        ),
         readers=pd.DataFrame(readers, columns=["data_digest", "reader", "filename", "reading"]),
         unfinished=pd.DataFrame(unfinished, columns=["run_id", "tags.mlflow.runName", "status"]),
     )
