@@ -15,7 +15,16 @@ from analysis.load import Results
 from analysis.pretraining import join
 from analysis.significance import holm
 from analysis.stats import Interval
-from analysis.tables import OF_A_RUN, QUESTION, Comparison, Section, arms, compare, corrected
+from analysis.tables import (
+    CROSS_ENTROPY,
+    CTC,
+    OF_A_RUN,
+    Comparison,
+    Section,
+    arms,
+    compare,
+    corrected,
+)
 
 # The published figures: accuracy and human agreement as they are written, in percent, and the lead
 # of cross-entropy + stop over CTC ("10%+"), as a share of the images.
@@ -132,9 +141,9 @@ def lead(section: Section, pairs: list[Comparison]) -> pd.DataFrame:
     accuracy = arms(section).set_index("arm")["test" if section.split == "clean" else "test_clean"]
     rows = []
     for pair in pairs:
-        if set(pair.losses) != set(QUESTION):
+        if set(pair.losses) != {CTC, CROSS_ENTROPY}:
             continue
-        turned = pair if pair.losses == QUESTION else pair.turned()
+        turned = pair if pair.losses[0] == CROSS_ENTROPY else pair.turned()
         d, of_ctc = turned.difference, float(accuracy[turned.arms[1]])
         rows.append(
             {
@@ -166,7 +175,7 @@ def time_steps(section: Section, predictions: pd.DataFrame) -> list[TimeSteps]:
     A stride at which some labels need more time steps than there are has to be allowed by a setting
     of the loss, which may therefore differ too.
     """
-    runs = section.runs[section.runs["config.loss"] == QUESTION[1]]
+    runs = section.runs[section.runs["config.loss"] == CTC]
     # A start has another hash for every seed.
     apart = {"config.width_stride", "config.loss_options.allow_infeasible", "config.start"}
     columns = [c for c in runs.columns if c.startswith("config.") and c not in (*OF_A_RUN, *apart)]

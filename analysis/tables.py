@@ -26,8 +26,8 @@ from analysis.stats import MARGIN, Difference, Interval, paired_difference
 _NAMED = ["config.loss", "config.decoder", "config.backbone", "config.augmentation"]
 # What tells apart the runs of one arm; the folds of one seed are its test part together.
 OF_A_RUN = ("config.seed", "config.fold")
-# The two losses that the question is about.
-QUESTION = ("ce_stop", "ctc")
+# The two losses that the question is about, and the published claim; others are read beside them.
+CTC, CROSS_ENTROPY = "ctc", "ce_stop"
 # What may differ between two arms that are compared for their loss: it comes with the loss.
 _OF_THE_LOSS = ("config.loss", "config.decoder", "config.hidden")
 
@@ -219,7 +219,7 @@ def best_by_validation(section: Section, pairs: list[Comparison]) -> Comparison 
     to which of them to train with.
     """
     scores = arms(section).set_index("arm")["val"]
-    plain = [pair for pair in pairs if set(pair.losses) == set(QUESTION)]
+    plain = [pair for pair in pairs if set(pair.losses) == {CTC, CROSS_ENTROPY}]
     return max(plain, key=lambda pair: scores[list(pair.arms)].mean(), default=None)
 
 

@@ -12,7 +12,7 @@ from analysis.formats import count, mean_and_spread, p_is, p_value, points, sign
 from analysis.page import Page, code
 from analysis.sections.chapter import ROWS, Chapter
 from analysis.significance import Verdict
-from analysis.tables import QUESTION, Comparison
+from analysis.tables import CROSS_ENTROPY, CTC, Comparison
 
 # Beyond these the page refers to comparisons.csv.
 _LISTED = 40
@@ -209,7 +209,10 @@ def _forest(page: Page, chapter: Chapter, ordered: list[Comparison]) -> None:
             for pair in drawn
         ]
     )
-    claimed = {QUESTION: CLAIMED_LEAD, QUESTION[::-1]: -CLAIMED_LEAD}.get(first.losses)
+    claimed = {
+        (CROSS_ENTROPY, CTC): CLAIMED_LEAD,
+        (CTC, CROSS_ENTROPY): -CLAIMED_LEAD,
+    }.get(first.losses)
     left = len(ordered) - len(drawn)
     page.chart(
         chapter.chart(

@@ -555,6 +555,20 @@ def test_the_pair_of_the_answer_is_chosen_by_validation_not_by_test():
     assert (best.first, best.second) == (f"{CE_LABEL} epochs=20", f"{CTC_LABEL} epochs=20")
 
 
+def test_a_mixture_of_both_losses_is_never_the_answer():
+    hybrid = CE | {"loss": "hybrid"}
+    runs = [
+        run(arm, 0, RIGHT, **scores(val, 0.5, 0.5, 0.5, 1))
+        for arm, val in ((CTC, 0.7), (CE, 0.6), (hybrid, 0.9))
+    ]
+    built = results(runs)
+    (section,) = tables.sections(built)
+    pairs = tables.comparisons(section, built.predictions)
+    assert [pair.family for pair in pairs] == [3, 3, 3]
+    assert tables.best_by_validation(section, pairs).losses == ("ce_stop", "ctc")
+    assert tables.best_by_validation(section, [p for p in pairs if "hybrid" in p.losses]) is None
+
+
 def test_the_folds_of_one_seed_are_one_test_part():
     # Each fold reads other images; together they are those of the two runs of one test part.
     halves = {"0": dict(list(TEST.items())[:2]), "1": dict(list(TEST.items())[2:])}
