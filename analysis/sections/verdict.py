@@ -209,8 +209,10 @@ def _forest(page: Page, chapter: Chapter, ordered: list[Comparison]) -> None:
             for pair in drawn
         ]
     )
-    published = (CROSS_ENTROPY, CTC)
-    claimed = {published: CLAIMED_LEAD, published[::-1]: -CLAIMED_LEAD}.get(first.losses)
+    claimed = {
+        (CROSS_ENTROPY, CTC): CLAIMED_LEAD,
+        (CTC, CROSS_ENTROPY): -CLAIMED_LEAD,
+    }.get(first.losses)
     left = len(ordered) - len(drawn)
     page.chart(
         chapter.chart(
