@@ -69,7 +69,7 @@ def search(
         for one in _studies(label, config, given, folder, out, home)
     ]
     key = hashlib.sha256("/".join(one.study.name for one in tuned).encode()).hexdigest()[:16]
-    parent = Tracker(out).start_parent(f"search {home.name} on {images.name}", key, "search")
+    parent = Tracker(out).start_parent(f"tuning: {home.name} on {images.name}", key, "search")
     parent.set_tags({"preset": name, "dataset": images.name, "train_digest": images.digest})
     worker = Worker(tuned, wanted, jobs, folder, out, home, parent)
     try:
