@@ -29,7 +29,7 @@ class RangeTest:
     """The loss while the rate grew by the same factor a batch.
 
     rates, losses: a batch each; losses are smoothed, and end where they blew up.
-    low, high: the rates at which the loss had made a tenth and nine tenths of its way down.
+    low, high: the rates at which it had made a tenth and nine tenths of its way down, for good.
     """
 
     rates: list[float]
@@ -81,14 +81,22 @@ def range_test(config: RunConfig, images: Images, split: Split) -> RangeTest:
 
 
 def _bounds(rates: list[float], losses: list[float]) -> tuple[float, float]:
-    """Where the loss falls: the first rates behind a tenth and nine tenths of its way down.
+    """Where the loss falls: from these rates on it stays below a tenth, nine tenths of the way.
 
     At the least loss itself, a plateau and then the end of learning have often begun.
     """
     curve = np.asarray(losses)
-    way = curve[0] - curve.min()
-    low, high = (int(np.argmax(curve <= curve[0] - part * way)) for part in (0.1, 0.9))
-    # A loss that never fell says nothing of rates: the whole test is the interval then.
+    # One batch says little of where it started: the first tenth of them does.
+    start, least = float(np.median(curve[: max(1, len(curve) // 10)])), int(curve.argmin())
+    way = start - curve[least]
+    if way <= 0:
+        # A loss that never fell says nothing of rates: the whole test is the interval then.
+        return rates[0], rates[-1]
+    ends = []
+    for part in (0.1, 0.9):
+        above = np.flatnonzero(curve[:least] > start - part * way)
+        ends.append(int(above[-1]) + 1 if len(above) else 0)
+    low, high = ends
     return (rates[low], rates[high]) if low < high else (rates[0], rates[-1])
 
 

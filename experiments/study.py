@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -148,12 +149,10 @@ class Study:
 
         Empty where too few trials are complete to tell, or all scored the same.
         """
-        scores = {trial.value for trial in self.tried() if trial.state == "complete"}
-        if len(scores) < _LEAST_FOR_IMPORTANCE:
+        if not self._can_tell_importance():
             return {}
-        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=self._seed)
         with _quiet():
-            found = optuna.importance.get_param_importances(self._study, evaluator=evaluator)
+            found = optuna.importance.get_param_importances(self._study, evaluator=self._forest())
         return {key: float(share) for key, share in found.items()}
 
     def figures(self, folder: Path, prefix: str) -> list[Path]:
@@ -165,9 +164,9 @@ class Study:
             "history": plots.plot_optimization_history,
             "slice": plots.plot_slice,
         }
-        if self.importance():
+        if self._can_tell_importance():
             drawn |= {
-                "importance": plots.plot_param_importances,
+                "importance": partial(plots.plot_param_importances, evaluator=self._forest()),
                 "parallel": plots.plot_parallel_coordinate,
             }
         if self.best() is None:
@@ -182,6 +181,14 @@ class Study:
             plt.close("all")
             files.append(file)
         return files
+
+    def _can_tell_importance(self) -> bool:
+        scores = {trial.value for trial in self.tried() if trial.state == "complete"}
+        return len(scores) >= _LEAST_FOR_IMPORTANCE
+
+    def _forest(self) -> optuna.importance.FanovaImportanceEvaluator:
+        # So many trees that another seed tells nearly the same; the usual 64 are too few for that.
+        return optuna.importance.FanovaImportanceEvaluator(n_trees=256, seed=self._seed)
 
     def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)

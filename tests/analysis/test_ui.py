@@ -73,7 +73,7 @@ def test_the_experiment_lists_the_runs_and_a_run_has_its_curves(address, store, 
         assert name in runs
     run = f"{address}/#/experiments/{experiment}/runs/{store.runs['columns']}"
     assert "epoch/val.exact_match" in page(run, tmp_path)
-    # The curves themselves are drawn when they come into view; the section that holds them is there.
+    # The curves are drawn when they come into view; the section that holds them is there.
     assert re.search(r">\s*epoch\b", page(f"{run}/model-metrics", tmp_path))
     artifacts = page(f"{run}/artifacts", tmp_path)
     for name in ("config.json", "predictions.csv", "weights.safetensors"):

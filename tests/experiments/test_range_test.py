@@ -16,6 +16,14 @@ def test_the_bounds_are_a_tenth_and_nine_tenths_of_the_way_down():
     assert _bounds(rates, losses) == (1e-3, 0.1)
 
 
+def test_noise_at_the_start_is_no_fall():
+    rates = [float(n) for n in range(1, 41)]
+    # One bad batch, a dip that does not last, then the fall from 10 to 0 between 20 and 30.
+    losses = [13.0, 10.0, 8.0, *[10.0] * 17, *[10.0 - n for n in range(1, 11)], *[0.5] * 10]
+    low, high = _bounds(rates, losses)
+    assert (low, high) == (21.0, 29.0)
+
+
 @pytest.mark.parametrize("losses", [[1.0, 2.0, 3.0], [1.0, 1.0, 1.0], [1.0]])
 def test_a_loss_that_never_falls_leaves_the_whole_test(losses):
     rates = [0.1, 0.2, 0.3][: len(losses)]
