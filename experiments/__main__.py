@@ -9,9 +9,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from experiments import finished, searching
+from experiments import finished
 from experiments.errors import UserError
 from experiments.options import OUT, Data, Out
+from experiments.search import commands as tuning
 
 # The commands import what they need when they run: --help and a wrong option answer at once.
 
@@ -214,7 +215,7 @@ def augmentations(
 
 
 # Their help stands behind that of the commands here.
-app.add_typer(searching.app)
+app.add_typer(tuning.app)
 app.add_typer(finished.app)
 
 

@@ -35,7 +35,7 @@ def search(
     from experiments.__main__ import ablation
     from experiments.lock import lock
     from experiments.presets import load_preset
-    from experiments.search import search as tune
+    from experiments.search.tune import tune
 
     found = tune(Path(config).stem, load_preset(config), data, out, arm, trials, jobs)
     for line in found.lines:
@@ -57,7 +57,7 @@ def trial(
     """One trial of a search, which starts it."""
     import torch
 
-    from experiments.trial import trial as make
+    from experiments.search.trial import trial as make
 
     torch.set_num_threads(threads)
     make(folder, data, out, parent)

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments import worker
 from experiments.config import run_config
 from experiments.lock import lock
-from experiments.range_test import RangeTest
+from experiments.search import worker
+from experiments.search.range_test import RangeTest
+from experiments.search.study import STARTUP, Study
+from experiments.search.trial import identity
+from experiments.search.worker import Tuned, Worker
 from experiments.space import Space
-from experiments.study import STARTUP, Study
 from experiments.tracking import Tracker
-from experiments.trial import identity
-from experiments.worker import Tuned, Worker
 
 EPOCHS = 4
 ARM = run_config({"epochs": EPOCHS, "optimizer": {"name": "sgd_cyclic"}}, {})

@@ -23,13 +23,13 @@ from experiments.lock import lock
 from experiments.optim import SGDCyclic
 from experiments.presets import Preset
 from experiments.processes import side_by_side
-from experiments.range_test import RangeTest, plot, range_test
 from experiments.run import data_folder, load_data, run_name
-from experiments.search_record import record, write_best
+from experiments.search.range_test import RangeTest, plot, range_test
+from experiments.search.record import record, write_best
+from experiments.search.study import Study
+from experiments.search.worker import Tuned, Worker
 from experiments.space import Parameters, Search
-from experiments.study import Study
 from experiments.tracking import RunRecord, Tracker
-from experiments.worker import Tuned, Worker
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Searched:
     lines: list[str]
 
 
-def search(
+def tune(
     name: str,
     preset: Preset,
     data: Path | None,

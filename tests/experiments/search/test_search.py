@@ -13,9 +13,9 @@ from experiments.data.strings import ensure_strings
 from experiments.errors import UserError
 from experiments.optim import SGDCyclic
 from experiments.presets import Preset, load_preset
-from experiments.range_test import RangeTest
-from experiments.search import _arms, _first
-from experiments.search_record import write_best
+from experiments.search.range_test import RangeTest
+from experiments.search.record import write_best
+from experiments.search.tune import _arms, _first
 from experiments.space import Space
 from experiments.space import settings as meant
 from experiments.tracking import Tracker

@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from experiments.study import STARTUP, Study, replay
+from experiments.search.study import STARTUP, Study, replay
 from losses import Range
 
 PARAMETERS = {"x": Range(0.001, 1, log=True), "y": Range(0, 1), "mode": ("a", "b")}

@@ -21,11 +21,11 @@ from rich.text import Text
 from experiments.config import RunConfig, run_config
 from experiments.lock import is_held, lock
 from experiments.processes import Process, last_line, start, stopping, threads_each
-from experiments.range_test import RangeTest
+from experiments.search.range_test import RangeTest
+from experiments.search.study import Study, Tried
+from experiments.search.trial import HowFar, how_far, identity
 from experiments.space import cycle_ends, settings
-from experiments.study import Study, Tried
 from experiments.tracking import RunRecord, Tracker
-from experiments.trial import HowFar, how_far, identity
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from analysis.page import replace_file
 from experiments.config import RunConfig
 from experiments.data.images import Images
 from experiments.run import made_by
+from experiments.search.study import replay
+from experiments.search.worker import Tuned
 from experiments.space import Search
-from experiments.study import replay
-from experiments.worker import Tuned
 
 # What the seeds of a preset decide, and what every config has by itself.
 _NOT_WRITTEN = {"seed", "recipe"}

@@ -1,0 +1,1 @@
+"""Tuning arms on equal terms."""
