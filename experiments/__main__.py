@@ -45,24 +45,10 @@ def ablation(
     ] = None,
 ) -> None:
     """Train every arm of a preset and compare them; finished runs are skipped, others resumed."""
-    from experiments.ablation import ablation as make
-    from experiments.presets import load_preset, parse_seeds
+    from experiments.compare import compare
+    from experiments.presets import parse_seeds
 
-    chosen = load_preset(preset)
-    outcome, parent = make(
-        Path(preset).stem, chosen, data, out, parse_seeds(seeds) if seeds else None, jobs
-    )
-    print(f"{len(outcome.made)} made, {len(outcome.skipped)} finished before", end="")
-    print(f", {len(outcome.failed)} failed" if outcome.failed else "")
-    for job in outcome.failed:
-        print(f"failed: {job.name}: {job.last_line()}; see {job.log}", file=sys.stderr)
-    try:
-        if outcome.made or outcome.skipped:
-            for file in _report(out, data):
-                parent.log_file(file)
-    finally:
-        parent.end("FAILED" if outcome.failed else "FINISHED")
-    if outcome.failed:
+    if not compare(preset, data, out, parse_seeds(seeds) if seeds else None, jobs):
         raise typer.Exit(1)
 
 
@@ -190,7 +176,9 @@ def report(
     out: Out = OUT,
 ) -> None:
     """Write the comparison from what MLflow holds: OUT/report/report.html, .md, figures, CSV."""
-    _report(out, data)
+    from experiments.compare import report as write
+
+    write(data, out)
 
 
 @app.command()
@@ -217,23 +205,6 @@ def augmentations(
 # Their help stands behind that of the commands here.
 app.add_typer(tuning.app)
 app.add_typer(finished.app)
-
-
-def _report(out: Path, data: Path | None) -> list[Path]:
-    from analysis.load import NoRunsError
-    from analysis.report import write_report
-    from experiments.mistakes import pictures
-
-    picture_of = pictures(data, out)
-    try:
-        written = write_report(out, out / "report", picture_of)
-    except NoRunsError as error:
-        raise UserError(f"{error}; make some with: make ablation") from error
-    for answer in written.answers:
-        print(answer)
-    for file in written.files:
-        print(file)
-    return written.files
 
 
 def _interrupted(*_: object) -> NoReturn:

@@ -32,7 +32,7 @@ def search(
     ] = None,
 ) -> None:
     """Tune the arms of a preset on equal terms; then train the best settings on fresh seeds."""
-    from experiments.__main__ import ablation
+    from experiments.compare import compare
     from experiments.lock import lock
     from experiments.presets import load_preset
     from experiments.search.tune import tune
@@ -43,7 +43,9 @@ def search(
     print(f"{found.best}: the arms as they are and at their best; now on fresh seeds")
     # Of two searches the second waits, and finds the runs of the first.
     with lock(found.best.with_suffix(".lock")):
-        ablation(preset=str(found.best), data=data, out=out, jobs=jobs, seeds=None)
+        well = compare(str(found.best), data, out, None, jobs)
+    if not well:
+        raise typer.Exit(1)
 
 
 @app.command(hidden=True)
