@@ -81,7 +81,7 @@ ui: $(READY)  ## MLflow's own pages of OUT on 127.0.0.1
 	@MLFLOW_DISABLE_TELEMETRY=true $(MODULE) mlflow ui --host 127.0.0.1 --port '$(PORT)' \
 	  --backend-store-uri "sqlite:///$$(realpath '$(OUT)')/mlflow.db"
 
-test: $(READY)  ## The fast tests, under five minutes
+test: $(READY)  ## The fast tests, minutes
 	@$(MODULE) pytest -m 'not slow'
 
 test-slow: $(READY)  ## The tests that train for minutes

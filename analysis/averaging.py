@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis import tables
+from analysis import paired, tables
 from analysis.load import Results
 from analysis.stats import Interval, paired_difference
 from analysis.tables import Section
@@ -51,7 +51,7 @@ def _weights(section: Section, predictions: pd.DataFrame) -> Iterator[Averaged]:
     for _, same in runs.groupby("plain", sort=False):
         for second in same.loc[same["decay"] == 0, "arm"].unique():
             for first in same.loc[same["decay"] > 0, "arm"].unique():
-                compared = tables.compare(section, predictions, str(first), str(second))
+                compared = paired.compare(section, predictions, str(first), str(second))
                 if compared is None:
                     continue
                 arm, without = arms[str(first)], arms[str(second)]
@@ -77,7 +77,7 @@ def _ensembles(section: Section, results: Results) -> Iterator[Averaged]:
             continue
         runs = results.runs.loc[list(members)]
         best = str(runs["metrics.val.exact_match"].idxmax())
-        right, groups = tables.right(results.predictions, [{str(ensemble)}, {best}])
+        right, groups = paired.right(results.predictions, [{str(ensemble)}, {best}])
         if not len(groups):
             continue
         views = "" if row["tags.tta"] == "1" else f"; {row['tags.tta']} views"

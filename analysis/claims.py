@@ -12,19 +12,11 @@ import pandas as pd
 from analysis import humans
 from analysis.humans import Baseline
 from analysis.load import Results
+from analysis.paired import CROSS_ENTROPY, CTC, Comparison, compare, corrected
 from analysis.pretraining import join
 from analysis.significance import holm
 from analysis.stats import Interval
-from analysis.tables import (
-    CROSS_ENTROPY,
-    CTC,
-    OF_A_RUN,
-    Comparison,
-    Section,
-    arms,
-    compare,
-    corrected,
-)
+from analysis.tables import OF_A_RUN, Section, arms
 
 # The published figures: accuracy and human agreement as they are written, in percent, and the lead
 # of cross-entropy + stop over CTC ("10%+"), as a share of the images.

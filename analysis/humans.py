@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.load import Results
-from analysis.metrics import against_people
 from analysis.significance import ALPHA, Judgement, holm, judge
 from analysis.stats import MARGIN, Difference, Interval, mean_share, paired_difference, share
 from analysis.tables import Section
@@ -105,12 +104,6 @@ def agreement_by_kind(readings: pd.DataFrame) -> pd.DataFrame:
             alike = int((readings.loc[chosen, "human1"] == readings.loc[chosen, "human2"]).sum())
             rows.append((kind, int(chosen.sum()), alike, found.estimate, found.low, found.high))
     return pd.DataFrame(rows, columns=["kind", "images", "alike", "estimate", "low", "high"])
-
-
-def score(readings: pd.DataFrame, reader: str) -> dict[str, float]:
-    """One reader's exact match with the people; nan where it read none of their images."""
-    read = readings.dropna(subset=[reader])
-    return against_people(*(list(read[name]) for name in (reader, *PEOPLE)))
 
 
 def known_truth(results: Results, digest: str) -> pd.Series:

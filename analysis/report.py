@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis import tables
+from analysis import paired, tables
 from analysis.load import Results, load
 from analysis.page import Page, replace_file
 from analysis.sections.averages import write_averaging
@@ -64,7 +64,7 @@ def write_report(out: Path, folder: Path, picture_of: PictureOf | None = None) -
 def read_chapters(results: Results) -> list[Chapter]:
     """The tables of each data set and split."""
     return [
-        chapter(results, section, number, tables.comparisons(section, results.predictions))
+        chapter(results, section, number, paired.comparisons(section, results.predictions))
         for number, section in enumerate(tables.sections(results))
     ]
 

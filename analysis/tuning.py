@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis import tables
+from analysis import paired
 from analysis.load import Results
+from analysis.paired import Comparison
 from analysis.searches import AS_IT_IS, by, runs_with
-from analysis.tables import Comparison, Section
+from analysis.tables import Section
 
 
 class Pruned(NamedTuple):
@@ -100,7 +101,7 @@ def _tuning(
     def compare(first: str, second: str) -> Comparison | None:
         if first not in arms or second not in arms or arms[first] == arms[second]:
             return None
-        return tables.compare(section, predictions, arms[first], arms[second])
+        return paired.compare(section, predictions, arms[first], arms[second])
 
     gains = {
         (one["arm"], one["sampler"]): compare(
@@ -115,7 +116,7 @@ def _tuning(
     }
     # All of a search's comparisons are corrected together.
     made = [pair for pair in (*gains.values(), *duels.values()) if pair is not None]
-    adjusted = iter(tables.corrected(made))
+    adjusted = iter(paired.corrected(made))
     gains = {key: next(adjusted) if pair else None for key, pair in gains.items()}
     shown = {how: next(adjusted) for how, pair in duels.items() if pair}
     return Tuning(

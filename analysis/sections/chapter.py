@@ -10,13 +10,14 @@ from functools import cache
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import drawing, humans, tables
+from analysis import drawing, humans, paired, tables
 from analysis.claims import Audit, audit
 from analysis.humans import Baseline
 from analysis.load import Results
 from analysis.names import LINES, Look, looks, short_names
 from analysis.page import Chart
-from analysis.tables import Comparison, Section
+from analysis.paired import Comparison
+from analysis.tables import Section
 
 # As many arms or pairs are drawn where each has a row of its own.
 ROWS = 14
@@ -78,7 +79,7 @@ def chapter(results: Results, section: Section, number: int, pairs: list[Compari
         seed=predictions["run_id"].map(runs["config.seed"]).astype(str),
     )
     arms = tables.arms(section)
-    headline = tables.best_by_validation(section, pairs)
+    headline = paired.best_by_validation(section, pairs)
     people = humans.baseline(section, results)
     labels = list(arms["label"])
     first = [headline.first, headline.second] if headline else []

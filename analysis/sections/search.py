@@ -7,9 +7,9 @@ import pandas as pd
 from analysis import figures
 from analysis.formats import amount, count, p_value, percent, points, signed
 from analysis.page import Page, code
+from analysis.paired import Comparison
 from analysis.sections.chapter import Chapter
 from analysis.significance import Verdict
-from analysis.tables import Comparison
 from analysis.tuning import Study, Tuning, tunings
 
 _IMPORTANT = 5

@@ -10,9 +10,9 @@ from analysis import figures
 from analysis.claims import CLAIMED_LEAD
 from analysis.formats import count, mean_and_spread, p_is, p_value, points, signed
 from analysis.page import Page, code
+from analysis.paired import CROSS_ENTROPY, CTC, Comparison
 from analysis.sections.chapter import ROWS, Chapter
 from analysis.significance import Verdict
-from analysis.tables import CROSS_ENTROPY, CTC, Comparison
 
 # Beyond these the page refers to comparisons.csv.
 _LISTED = 40

@@ -7,7 +7,6 @@ share a study.
 
 from __future__ import annotations
 
-import fcntl
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from experiments.search.journal import JournalLock, mend
 from experiments.seeding import derive
 from experiments.space import Parameters, Sampler
 from losses import Range
@@ -72,15 +72,15 @@ class Replay(NamedTuple):
 
 
 class Study:
-    """One arm under one sampler. Give every method but `ask` at any time, from any process."""
+    """One arm under one sampler. All methods but `ask` may be called at any time by any process."""
 
     def __init__(
         self, journal: Path, name: str, sampler: Sampler, seed: int, parameters: Parameters
     ) -> None:
         """Open it, or begin it. seed: decides, with a trial's number, what is drawn."""
         journal.parent.mkdir(parents=True, exist_ok=True)
-        backend = JournalFileBackend(str(journal), lock_obj=_Lock(journal))  # type: ignore[arg-type]
-        _mend(journal)
+        backend = JournalFileBackend(str(journal), lock_obj=JournalLock(journal))  # type: ignore[arg-type]
+        mend(journal)
         self.name, self.sampler, self._seed = name, sampler, seed
         self._storage = JournalStorage(backend)
         self._distributions = {key: _distribution(values) for key, values in parameters.items()}
@@ -258,35 +258,6 @@ def _distribution(values: Range | tuple[Any, ...]) -> BaseDistribution:
     if isinstance(values, Range):
         return FloatDistribution(values.low, values.high, log=values.log)
     return CategoricalDistribution(values)
-
-
-class _Lock:
-    """The lock of a journal that Optuna asks for; its own ones outlive a killed holder by 30 s."""
-
-    def __init__(self, journal: Path) -> None:
-        self._file = journal.with_suffix(".lock")
-        self._handle: Any = None
-
-    def acquire(self) -> bool:
-        self._handle = self._file.open("w")
-        fcntl.flock(self._handle, fcntl.LOCK_EX)
-        return True
-
-    def release(self) -> None:
-        self._handle.close()
-
-
-def _mend(journal: Path) -> None:
-    """Cut off the line that a process was killed in: what it says was never done."""
-    lock = _Lock(journal)
-    lock.acquire()
-    try:
-        content = journal.read_bytes()
-        if whole := len(content) - (content.rfind(b"\n") + 1):
-            with journal.open("r+b") as handle:
-                handle.truncate(len(content) - whole)
-    finally:
-        lock.release()
 
 
 @contextmanager

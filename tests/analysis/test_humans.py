@@ -16,7 +16,6 @@ from analysis.humans import (
     disputed,
     known_truth,
     not_inferior,
-    score,
     side_by_side,
 )
 from analysis.significance import Verdict
@@ -60,25 +59,6 @@ def test_agreement_is_the_share_read_alike_with_its_wilson_interval():
     # Wilson at p = 1/2: 1/2 -+ z / (2 sqrt(n + z^2)) with n = 6, z = 1.959964.
     half = 1.959964 / (2 * math.sqrt(6 + 1.959964**2))
     assert (found.low, found.high) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
-
-
-def test_a_reader_against_each_person_both_and_either():
-    found = score(side_by_side(TABLE), "output1")
-    assert found == pytest.approx(
-        {"human1": 3 / 6, "human2": 3 / 6, "agreed": 2 / 3, "either": 4 / 6}
-    )
-
-
-def test_a_person_against_people_has_the_agreement_with_the_other():
-    found = score(side_by_side(TABLE), "human2")
-    assert found == pytest.approx({"human1": 0.5, "human2": 1.0, "agreed": 1.0, "either": 1.0})
-
-
-def test_people_who_never_agree_leave_nothing_agreed():
-    table = side_by_side(readers(human1={"a": "1"}, human2={"a": "7"}, output1={"a": "7"}))
-    found = score(table, "output1")
-    assert math.isnan(found["agreed"])
-    assert found["either"] == 1.0
 
 
 @pytest.mark.parametrize(

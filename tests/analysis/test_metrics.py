@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analysis.metrics import character_error_rate, exact_match
+from analysis.metrics import against_people, character_error_rate, exact_match
 
 texts = st.text(alphabet="0123456789.-", max_size=8)
 pairs = st.lists(st.tuples(texts, texts), min_size=1, max_size=6)
@@ -85,3 +85,27 @@ def test_nothing_to_read_is_nan():
 def test_a_missing_reading_is_refused(metric):
     with pytest.raises(ValueError, match="zip"):
         metric(["1", "2"], ["1"])
+
+
+def test_a_reader_against_each_person_both_and_either():
+    #        reader  human1  human2  of human1 2/4, of human2 3/4; they agree on the first three, of
+    readings, first, second = zip(
+        ("1", "1", "1"),
+        ("2", "22", "22"),
+        ("3.3", "3.3", "3.3"),
+        ("9", "4", "9"),
+        strict=True,
+    )
+    # which the reader has two; the last is as one of them: 3/4 as either.
+    assert against_people(readings, first, second) == {
+        "human1": 2 / 4,
+        "human2": 3 / 4,
+        "agreed": 2 / 3,
+        "either": 3 / 4,
+    }
+
+
+def test_people_who_never_agree_leave_nothing_agreed():
+    found = against_people(["1"], ["1"], ["2"])
+    assert math.isnan(found["agreed"])
+    assert (found["human1"], found["human2"], found["either"]) == (1, 0, 1)
