@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis import paired, tables
-from analysis.load import Results, load
-from analysis.page import Page, replace_file
+from analysis.page.page import Page, replace_file
 from analysis.sections.averages import write_averaging
 from analysis.sections.chapter import Chapter, PictureOf, chapter
 from analysis.sections.cost import write_cost
@@ -20,6 +18,9 @@ from analysis.sections.published import write_claims
 from analysis.sections.search import write_search
 from analysis.sections.trust import write_trust
 from analysis.sections.verdict import answer, write_comparisons, write_verdict
+from analysis.statistics import comparison as paired
+from analysis.tables import arms as tables
+from analysis.tables.load import Results, load
 
 _TITLE = "Which head reads handwritten numbers better?"
 _QUESTION = (

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from experiments import finished
+from experiments.deploy import commands as finished
 from experiments.errors import UserError
 from experiments.options import OUT, Data, Out
 from experiments.search import commands as tuning
@@ -45,8 +45,8 @@ def ablation(
     ] = None,
 ) -> None:
     """Train every arm of a preset and compare them; finished runs are skipped, others resumed."""
-    from experiments.compare import compare
-    from experiments.presets import parse_seeds
+    from experiments.settings.presets import parse_seeds
+    from experiments.sweep.pipeline import compare
 
     if not compare(preset, data, out, parse_seeds(seeds) if seeds else None, jobs):
         raise typer.Exit(1)
@@ -69,13 +69,13 @@ def train(
     ] = None,
 ) -> None:
     """Make one run, or go on with it. The last line is its MLflow id."""
-    from experiments.config import run_config
-    from experiments.presets import load_run, parse_override
+    from experiments.settings.config import run_config
+    from experiments.settings.presets import load_run, parse_override
 
     settings = run_config(load_run(config), dict(map(parse_override, set_ or [])))
     import torch
 
-    from experiments.run import data_folder, run
+    from experiments.training.run import data_folder, run
 
     if threads:
         torch.set_num_threads(threads)
@@ -92,8 +92,8 @@ def ensemble(
     out: Out = OUT,
 ) -> None:
     """Evaluate finished runs that read together (or one, with --tta). Prints its MLflow id."""
-    from experiments.ensemble import ensemble as evaluate
-    from experiments.run import data_folder
+    from experiments.deploy.ensemble import ensemble as evaluate
+    from experiments.training.run import data_folder
 
     print(evaluate(run, tta, data_folder(data, out), out))
 
@@ -113,14 +113,14 @@ def audit(
     out: Out = OUT,
 ) -> None:
     """What is wrong with a data set: leaks, conflicts, labels, images; a page and JSON."""
-    from experiments.config import run_config
-    from experiments.presets import load_run
+    from experiments.settings.config import run_config
+    from experiments.settings.presets import load_run
 
     settings = run_config(load_run(config), {})
-    from experiments.data.audit import audit as examine
-    from experiments.data.audit_page import page, write_json
-    from experiments.progress import counting
-    from experiments.run import data_folder
+    from experiments.data.audit.findings import audit as examine
+    from experiments.data.audit.page import page, write_json
+    from experiments.training.progress import counting
+    from experiments.training.run import data_folder
 
     with counting("images") as count:
         found = examine(data_folder(data, out), settings, on_start=count)
@@ -137,8 +137,8 @@ def audit(
 @app.command()
 def suspects(data: Data = None, out: Out = OUT) -> None:
     """List the labels that all arms doubt, from finished runs of the preset `suspects`."""
-    from experiments.run import data_folder
-    from experiments.suspects import write_suspects
+    from experiments.pages.suspects import write_suspects
+    from experiments.training.run import data_folder
 
     for file in write_suspects(data_folder(data, out), out):
         print(file)
@@ -153,7 +153,7 @@ def mnist(
     out: Out = OUT,
 ) -> None:
     """Write MNIST digits as cells, below OUT/data; prints the folder, to be given as DATA."""
-    from experiments.data.mnist import ensure_mnist
+    from experiments.data.synthetic.mnist import ensure_mnist
 
     print(ensure_mnist(out / "data", source))
 
@@ -161,7 +161,7 @@ def mnist(
 @app.command()
 def data(out: Out = OUT) -> None:
     """Fetch the published data set into OUT/data/cells; where it is there, check it."""
-    from experiments.data.fetch import PUBLISHED, fetch
+    from experiments.data.published.fetch import PUBLISHED, fetch
 
     folder = fetch(PUBLISHED, out)
     print(f"next: make ablation DATA={folder} PRESET=ablation")
@@ -176,7 +176,7 @@ def report(
     out: Out = OUT,
 ) -> None:
     """Write the comparison from what MLflow holds: OUT/report/report.html, .md, figures, CSV."""
-    from experiments.compare import report as write
+    from experiments.sweep.pipeline import report as write
 
     write(data, out)
 
@@ -191,10 +191,10 @@ def augmentations(
     set_: Settings = None,
 ) -> None:
     """Show what each augmentation does to cells of DATA: OUT/figures/augmentation.png."""
-    from experiments.config import run_config
-    from experiments.contact_sheet import write_augmentations
-    from experiments.presets import load_run, parse_override
-    from experiments.run import data_folder
+    from experiments.pages.contact_sheet import write_augmentations
+    from experiments.settings.config import run_config
+    from experiments.settings.presets import load_run, parse_override
+    from experiments.training.run import data_folder
 
     settings = run_config(load_run(config), dict(map(parse_override, set_ or [])))
     file = out / "figures" / "augmentation.png"

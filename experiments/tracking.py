@@ -26,7 +26,7 @@ from mlflow.tracking import MlflowClient  # noqa: E402
 from mlflow.utils.file_utils import local_file_uri_to_path  # noqa: E402
 
 from experiments.errors import UserError  # noqa: E402
-from experiments.lock import lock  # noqa: E402
+from experiments.files import lock  # noqa: E402
 
 EXPERIMENT = "head-to-head"
 PREDICTIONS = "predictions.csv"

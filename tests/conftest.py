@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from experiments.__main__ import main
-from experiments.config import run_config
+from experiments.settings.config import run_config
 
 WIDTH, HEIGHT = 60, 34
 
@@ -173,7 +173,7 @@ class Store(NamedTuple):
 @pytest.fixture(scope="session")
 def store(make_cells: MakeCells, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Two finished runs, made once; a test that changes anything puts it back."""
-    from experiments.run import run
+    from experiments.training.run import run
 
     data = make_cells(train=24, dev=6, val=8, human=2)
     out = tmp_path_factory.mktemp("store")

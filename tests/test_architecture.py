@@ -53,10 +53,17 @@ def test_analysis_never_imports_torch():
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
-        ("mlflow", {"experiments/tracking.py", "experiments/registry.py", "analysis/load.py"}),
-        ("requests", {"experiments/data/download.py"}),
+        (
+            "mlflow",
+            {
+                "experiments/tracking.py",
+                "experiments/deploy/registry.py",
+                "analysis/tables/load.py",
+            },
+        ),
+        ("requests", {"experiments/data/published/download.py"}),
         ("optuna", {"experiments/search/study.py"}),
-        ("lightning_fabric", {"experiments/train.py"}),
+        ("lightning_fabric", {"experiments/training/loop.py"}),
     ],
 )
 def test_a_big_library_is_known_in_its_own_file_only(library, homes):

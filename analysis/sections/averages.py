@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from analysis.averaging import averaged
-from analysis.formats import percent, points, signed
-from analysis.page import Page
+from analysis.findings.averaging import averaged
+from analysis.page.formats import percent, points, signed
+from analysis.page.page import Page
 from analysis.sections.chapter import Chapter
 
 

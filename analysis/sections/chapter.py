@@ -10,14 +10,17 @@ from functools import cache
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import drawing, humans, paired, tables
-from analysis.claims import Audit, audit
-from analysis.humans import Baseline
-from analysis.load import Results
-from analysis.names import LINES, Look, looks, short_names
-from analysis.page import Chart
-from analysis.paired import Comparison
-from analysis.tables import Section
+from analysis.findings import humans
+from analysis.findings.claims import Audit, audit
+from analysis.findings.humans import Baseline
+from analysis.page import style as drawing
+from analysis.page.arm_names import LINES, Look, looks, short_names
+from analysis.page.page import Chart
+from analysis.statistics import comparison as paired
+from analysis.statistics.comparison import Comparison
+from analysis.tables import arms as tables
+from analysis.tables.arms import Section
+from analysis.tables.load import Results
 
 # As many arms or pairs are drawn where each has a row of its own.
 ROWS = 14

@@ -6,9 +6,9 @@ from functools import partial
 
 import pandas as pd
 
-from analysis import figures
-from analysis.formats import amount, mean_and_spread
-from analysis.page import Page
+from analysis.page import figures
+from analysis.page.formats import amount, mean_and_spread
+from analysis.page.page import Page
 from analysis.sections.chapter import ROWS, Chapter
 
 # Column of the runs -> head of the table.

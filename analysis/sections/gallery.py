@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.formats import count
-from analysis.page import Page, Picture, code
+from analysis.page.formats import count
+from analysis.page.page import Page, Picture, code
 from analysis.sections.chapter import Chapter, PictureOf
 
 

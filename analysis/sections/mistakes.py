@@ -6,9 +6,10 @@ from functools import partial
 
 import pandas as pd
 
-from analysis import errors, figures
-from analysis.formats import count, percent
-from analysis.page import Page, code
+from analysis.findings import misreadings as errors
+from analysis.page import figures
+from analysis.page.formats import count, percent
+from analysis.page.page import Page, code
 from analysis.sections.chapter import Chapter, PictureOf
 from analysis.sections.gallery import write_gallery
 

@@ -6,12 +6,13 @@ from functools import partial
 
 import pandas as pd
 
-from analysis import figures, humans
-from analysis.formats import p_value, percent, percent_interval, points, signed
-from analysis.page import Page
+from analysis.findings import humans
+from analysis.page import figures
+from analysis.page.formats import p_value, percent, percent_interval, points, signed
+from analysis.page.page import Page
 from analysis.sections.chapter import ROWS, Chapter, PictureOf
 from analysis.sections.gallery import write_gallery
-from analysis.stats import Interval
+from analysis.statistics.intervals import Interval
 
 _AGAINST = {"human1": "as human1", "human2": "as human2", "agreed": "where both agree"}
 _COLUMNS = ["human1", "human2", "agreed", "either", "truth"]

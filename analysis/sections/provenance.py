@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.formats import count, percent
-from analysis.load import Results
-from analysis.page import Page, code
+from analysis.page.formats import count, percent
+from analysis.page.page import Page, code
 from analysis.sections.chapter import Chapter
-from analysis.tables import Section
+from analysis.tables.arms import Section
+from analysis.tables.load import Results
 
 # Beyond these the page refers to runs.csv.
 _LISTED = 60

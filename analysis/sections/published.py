@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.claims import CLAIMED_ACCURACY, CLAIMED_AGREEMENT, CLAIMED_LEAD
-from analysis.formats import p_value, percent, percent_interval, points, signed
-from analysis.page import Page
+from analysis.findings.claims import CLAIMED_ACCURACY, CLAIMED_AGREEMENT, CLAIMED_LEAD
+from analysis.page.formats import p_value, percent, percent_interval, points, signed
+from analysis.page.page import Page
 from analysis.sections.chapter import ROWS, Chapter
-from analysis.stats import Interval
+from analysis.statistics.intervals import Interval
 
 
 def write_claims(page: Page, chapter: Chapter) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis import figures
-from analysis.formats import amount, count, p_value, percent, points, signed
-from analysis.page import Page, code
-from analysis.paired import Comparison
+from analysis.findings.tuning import Study, Tuning, tunings
+from analysis.page import figures
+from analysis.page.formats import amount, count, p_value, percent, points, signed
+from analysis.page.page import Page, code
 from analysis.sections.chapter import Chapter
-from analysis.significance import Verdict
-from analysis.tuning import Study, Tuning, tunings
+from analysis.statistics.comparison import Comparison
+from analysis.statistics.significance import Verdict
 
 _IMPORTANT = 5
 

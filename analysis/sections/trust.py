@@ -8,8 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis import figures, humans
-from analysis.calibration import (
+from analysis.findings import humans
+from analysis.page import figures
+from analysis.page.formats import mean_and_spread, percent
+from analysis.page.page import Page
+from analysis.sections.chapter import Chapter
+from analysis.statistics.calibration import (
     Kept,
     UnreachableError,
     calibration_error,
@@ -18,9 +22,6 @@ from analysis.calibration import (
     reliability,
     risk_by_coverage,
 )
-from analysis.formats import mean_and_spread, percent
-from analysis.page import Page
-from analysis.sections.chapter import Chapter
 
 _STRICT = 0.99
 _ARMS = 4

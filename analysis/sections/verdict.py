@@ -6,13 +6,13 @@ from functools import partial
 
 import pandas as pd
 
-from analysis import figures
-from analysis.claims import CLAIMED_LEAD
-from analysis.formats import count, mean_and_spread, p_is, p_value, points, signed
-from analysis.page import Page, code
-from analysis.paired import CROSS_ENTROPY, CTC, Comparison
+from analysis.findings.claims import CLAIMED_LEAD
+from analysis.page import figures
+from analysis.page.formats import count, mean_and_spread, p_is, p_value, points, signed
+from analysis.page.page import Page, code
 from analysis.sections.chapter import ROWS, Chapter
-from analysis.significance import Verdict
+from analysis.statistics.comparison import CROSS_ENTROPY, CTC, Comparison
+from analysis.statistics.significance import Verdict
 
 # Beyond these the page refers to comparisons.csv.
 _LISTED = 40

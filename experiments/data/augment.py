@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from experiments.config import RunConfig
 from experiments.data.strengths import Affine
+from experiments.settings.config import RunConfig
 
 # Uniform numbers an image that each part may use; settings that share a part draw the same values
 # for it. A new part comes last, so that those before it go on to draw what they drew.

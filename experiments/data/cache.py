@@ -20,7 +20,7 @@ import PIL
 
 from experiments.data.decode import Decoded
 from experiments.errors import UserError
-from experiments.lock import lock
+from experiments.files import lock
 
 # Raise it when the same image file begins to give other pixels.
 VERSION = 1

@@ -14,12 +14,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
-from experiments.config import RunConfig
 from experiments.data.cells import LABELLED_PARTS
 from experiments.data.images import Images
 from experiments.errors import UserError
 from experiments.seeding import derive
+
+
+class SplitSettings(Protocol):
+    """What of a run's settings decides its split; see RunConfig."""
+
+    @property
+    def split(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def val_fraction(self) -> float: ...
+    @property
+    def test_fraction(self) -> float: ...
+    @property
+    def folds(self) -> int: ...
+    @property
+    def fold(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +65,7 @@ class Split:
         return text.hexdigest()[:16]
 
 
-def make_split(images: Images, config: RunConfig) -> Split:
+def make_split(images: Images, config: SplitSettings) -> Split:
     """The run's split. Raises UserError where a part would be empty.
 
     The validation part is the data set's own where it has one, else cut from the training part.
@@ -58,7 +75,7 @@ def make_split(images: Images, config: RunConfig) -> Split:
     return split
 
 
-def learning_split(images: Images, config: RunConfig) -> Split:
+def learning_split(images: Images, config: SplitSettings) -> Split:
     """Only what the run learns from and selects on: the same as in its split, and no judge.
 
     images: may lack the dev list and the human-read images. Raises UserError for folds, since the
@@ -74,7 +91,7 @@ def learning_split(images: Images, config: RunConfig) -> Split:
     return Split(split.train, split.val, (), (), frozenset())
 
 
-def _split(images: Images, config: RunConfig) -> Split:
+def _split(images: Images, config: SplitSettings) -> Split:
     parts: dict[str, list[int]] = {part: [] for part in (*LABELLED_PARTS, "human")}
     for index, row in enumerate(images.rows):
         parts[row.part].append(index)

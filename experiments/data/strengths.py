@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
-from experiments.frozen import Fraction, Frozen, Positive
+from experiments.schema import Fraction, Frozen, Positive
 from losses import Range
 
 

@@ -32,10 +32,10 @@ def search(
     ] = None,
 ) -> None:
     """Tune the arms of a preset on equal terms; then train the best settings on fresh seeds."""
-    from experiments.compare import compare
-    from experiments.lock import lock
-    from experiments.presets import load_preset
+    from experiments.files import lock
     from experiments.search.tune import tune
+    from experiments.settings.presets import load_preset
+    from experiments.sweep.pipeline import compare
 
     found = tune(Path(config).stem, load_preset(config), data, out, arm, trials, jobs)
     for line in found.lines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from experiments.lock import lock
+from experiments.files import lock
 
 
 class JournalLock:

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch.optim import SGD
 
-from experiments.config import RunConfig
 from experiments.data.augment import AUGMENTATIONS, draw
 from experiments.data.images import Images
 from experiments.data.splits import Split
-from experiments.reading import to_input
 from experiments.seeding import derive, generator
-from experiments.train import build
+from experiments.settings.config import RunConfig
+from experiments.training.inference import to_input
+from experiments.training.loop import build
 from losses import Targets
 
 _FROM, _TO = 1e-5, 3.0

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from analysis.page import replace_file
-from experiments.config import RunConfig
+from analysis.page.page import replace_file
 from experiments.data.images import Images
-from experiments.run import made_by
 from experiments.search.study import replay
 from experiments.search.worker import Tuned
-from experiments.space import Search
+from experiments.settings.config import RunConfig
+from experiments.settings.search_space import Search
+from experiments.training.run import made_by
 
 # What the seeds of a preset decide, and what every config has by itself.
 _NOT_WRITTEN = {"seed", "recipe"}

@@ -29,7 +29,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from experiments.search.journal import JournalLock, mend
 from experiments.seeding import derive
-from experiments.space import Parameters, Sampler
+from experiments.settings.search_space import Parameters, Sampler
 from losses import Range
 
 # Trials that a sampler draws at random, and that are never pruned, before it learns from them.

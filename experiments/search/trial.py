@@ -17,15 +17,15 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from analysis.page import replace_file
-from experiments.config import RunConfig
+from analysis.page.page import replace_file
 from experiments.data.splits import learning_split
-from experiments.lock import lock
-from experiments.progress import EpochLog
-from experiments.run import load_data, made_by, run_name
-from experiments.state import Progress
+from experiments.files import lock
+from experiments.settings.config import RunConfig
 from experiments.tracking import Tracker
-from experiments.train import fit
+from experiments.training.loop import fit
+from experiments.training.progress import EpochLog
+from experiments.training.run import load_data, made_by, run_name
+from experiments.training.state import Progress
 
 
 @dataclass(frozen=True)

@@ -14,22 +14,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments import train
-from experiments.config import RunConfig
 from experiments.data.images import Images
 from experiments.data.splits import Split, learning_split
 from experiments.errors import UserError
-from experiments.lock import lock
-from experiments.optim import SGDCyclic
-from experiments.presets import Preset
-from experiments.processes import side_by_side
-from experiments.run import data_folder, load_data, run_name
+from experiments.files import lock
 from experiments.search.range_test import RangeTest, plot, range_test
 from experiments.search.record import record, write_best
 from experiments.search.study import Study
 from experiments.search.worker import Tuned, Worker
-from experiments.space import Parameters, Search
+from experiments.settings.config import RunConfig
+from experiments.settings.presets import Preset
+from experiments.settings.search_space import Parameters, Search
+from experiments.sweep.processes import side_by_side
 from experiments.tracking import RunRecord, Tracker
+from experiments.training import loop as train
+from experiments.training.optim import SGDCyclic
+from experiments.training.run import data_folder, load_data, run_name
 
 
 @dataclass(frozen=True)

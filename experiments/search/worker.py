@@ -18,13 +18,13 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from experiments.config import RunConfig, run_config
-from experiments.lock import is_held, lock
-from experiments.processes import Process, last_line, start, stopping, threads_each
+from experiments.files import is_held, lock
 from experiments.search.range_test import RangeTest
 from experiments.search.study import Study, Tried
 from experiments.search.trial import HowFar, how_far, identity
-from experiments.space import cycle_ends, settings
+from experiments.settings.config import RunConfig, run_config
+from experiments.settings.search_space import cycle_ends, settings
+from experiments.sweep.processes import Process, last_line, start, stopping, threads_each
 from experiments.tracking import RunRecord, Tracker
 
 

@@ -8,9 +8,10 @@ from itertools import product
 import pandas as pd
 import pytest
 
-from analysis import paired, tables
-from analysis.load import NoRunsError, Results, load
 from analysis.report import markdown
+from analysis.statistics import comparison as paired
+from analysis.tables import arms as tables
+from analysis.tables.load import NoRunsError, Results, load
 
 # The test images: truth, group of identical pixels, and whether training has no identical image.
 # t3 is a copy of t2; t6 also stands in the training list.

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 import pytest
 
-from analysis.names import LINES, PLAIN, looks, short_names
+from analysis.page.arm_names import LINES, PLAIN, looks, short_names
 from analysis.report import build, comparisons, read_chapters
 from tests.analysis.test_report import MANY, four_runs, results, two_runs
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from experiments.config import run_config
-from experiments.data.strings import ensure_strings
-from experiments.lock import lock
+from experiments.data.synthetic.strings import ensure_strings
+from experiments.files import lock
+from experiments.settings.config import run_config
 from experiments.tracking import Tracker
 from tests.command_line import one_line
 
@@ -213,7 +213,7 @@ def test_a_second_ablation_leaves_the_first_and_its_parent_alone(cli, data, tiny
 @pytest.fixture
 def one_stride(monkeypatch):
     """Time steps at one width stride: the others have tests of their own, and take seconds."""
-    monkeypatch.setattr("experiments.data.audit.STRIDES", (4,))
+    monkeypatch.setattr("experiments.data.audit.findings.STRIDES", (4,))
 
 
 def test_audit_from_data_to_page(cli, make_cells, one_stride, tmp_path):  # noqa: ARG001

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from experiments.lock import lock
+from experiments.files import lock
 from experiments.tracking import Tracker
 
 EPOCHS = 40

@@ -2,11 +2,11 @@
 
 import pytest
 
-from experiments.config import run_config
 from experiments.data.splits import learning_split
-from experiments.run import load_data
 from experiments.search import range_test as module
 from experiments.search.range_test import _bounds, plot, range_test
+from experiments.settings.config import run_config
+from experiments.training.run import load_data
 
 
 def test_the_bounds_are_a_tenth_and_nine_tenths_of_the_way_down():

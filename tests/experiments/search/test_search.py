@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.config import run_config
-from experiments.data.strings import ensure_strings
+from experiments.data.synthetic.strings import ensure_strings
 from experiments.errors import UserError
-from experiments.optim import SGDCyclic
-from experiments.presets import Preset, load_preset
 from experiments.search.range_test import RangeTest
 from experiments.search.record import write_best
 from experiments.search.tune import _arms, _first
-from experiments.space import Space
-from experiments.space import settings as meant
+from experiments.settings.config import run_config
+from experiments.settings.presets import Preset, load_preset
+from experiments.settings.search_space import Space
+from experiments.settings.search_space import settings as meant
 from experiments.tracking import Tracker
+from experiments.training.optim import SGDCyclic
 from losses import Range
-from tests.experiments.test_space import arm, drawn_from
+from tests.experiments.settings.test_search_space import arm, drawn_from
 
 CYCLIC = {"name": "sgd_cyclic"}
 PRESET = """

@@ -7,13 +7,13 @@ import shutil
 
 import pytest
 
-from experiments.config import run_config
 from experiments.data.splits import learning_split, make_split
 from experiments.errors import UserError
-from experiments.run import load_data
 from experiments.search import trial as trials
 from experiments.search.trial import how_far, identity, trial
+from experiments.settings.config import run_config
 from experiments.tracking import Tracker
+from experiments.training.run import load_data
 
 SETTINGS = {"epochs": 2, "batch_size": 8, "width_stride": 8, "hidden": 16}
 

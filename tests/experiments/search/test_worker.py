@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from experiments.config import run_config
-from experiments.lock import lock
+from experiments.files import lock
 from experiments.search import worker
 from experiments.search.range_test import RangeTest
 from experiments.search.study import STARTUP, Study
 from experiments.search.trial import identity
 from experiments.search.worker import Tuned, Worker
-from experiments.space import Space
+from experiments.settings.config import run_config
+from experiments.settings.search_space import Space
 from experiments.tracking import Tracker
 
 EPOCHS = 4

@@ -1,0 +1,1 @@
+"""How a page, its figures and its numbers look."""

@@ -1,0 +1,207 @@
+"""Two arms on the same images with the same seeds: their difference and what may be said of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analysis.statistics.intervals import MARGIN, Difference, Interval, paired_difference
+from analysis.statistics.significance import (
+    ALPHA,
+    Judgement,
+    exact_mcnemar,
+    holm,
+    judge,
+    probability_of_improvement,
+)
+from analysis.tables.arms import OF_A_RUN, Section, arms
+
+# The two losses that the question is about, and the published claim; others are read beside them.
+CTC, CROSS_ENTROPY = "ctc", "ce_stop"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two arms on the same images with the same seeds; `difference` is first minus second.
+
+    arms: what identifies the two; first and second are their labels, losses their losses.
+    run_ids: the runs behind it, of the first and of the second.
+    seeds, images: how many of each.
+    difference: its `one_seed` tells that all below holds for that seed alone.
+    p: against "no difference". Of the seeds and images as samples; with one seed exact (McNemar).
+        By itself it holds for a pair that was chosen without looking at the test part.
+    p_exact: the same for the seeds that were run and no others; with one seed it is `p`.
+    p_equivalent: against "a difference of the margin or more".
+    improvement: how likely a run of the first is above one of the second; None with one seed.
+    family: how many comparisons were corrected together.
+    p_adjusted, p_equivalent_adjusted: corrected for the family (Holm).
+    visible: the smallest true difference that would have been shown with a power of 80%, at the 5%
+        of the family divided by its size; None where not even 100 points would.
+    judgement: what all this lets one say.
+    """
+
+    arms: tuple[str, str]
+    first: str
+    second: str
+    losses: tuple[str, str]
+    run_ids: tuple[tuple[str, ...], tuple[str, ...]]
+    seeds: int
+    images: int
+    difference: Difference
+    p: float
+    p_exact: float
+    p_equivalent: float
+    improvement: Interval | None
+    family: int
+    p_adjusted: float
+    p_equivalent_adjusted: float
+    visible: float | None
+    judgement: Judgement
+
+    @property
+    def one_seed(self) -> bool:
+        """Whether it holds for one seed alone."""
+        return self.difference.one_seed
+
+    def turned(self) -> Comparison:
+        """The same with first and second exchanged."""
+        chance = self.improvement
+        return replace(
+            self,
+            arms=self.arms[::-1],
+            first=self.second,
+            second=self.first,
+            losses=self.losses[::-1],
+            run_ids=self.run_ids[::-1],
+            difference=self.difference.turned(),
+            improvement=chance and Interval(1 - chance.estimate, 1 - chance.high, 1 - chance.low),
+            judgement=replace(self.judgement, direction=-self.judgement.direction),
+        )
+
+
+def comparisons(
+    section: Section, predictions: pd.DataFrame, margin: float = MARGIN
+) -> list[Comparison]:
+    """Every two arms that differ in the loss alone, and what comes with it: one family.
+
+    margin: what is called equivalent may differ by less than this share of the images.
+    """
+    found = []
+    for _, twins in section.runs.groupby("twin", sort=False):
+        losses = {str(arm): str(rows["config.loss"].iloc[0]) for arm, rows in twins.groupby("arm")}
+        for a, b in combinations(sorted(losses, key=lambda arm: (losses[arm], arm)), 2):
+            if losses[a] != losses[b]:
+                compared = compare(section, predictions, a, b, margin)
+                if compared is not None:
+                    found.append(compared)
+    return corrected(found)
+
+
+def corrected(family: list[Comparison]) -> list[Comparison]:
+    """The same comparisons, their p-values, judgements and `visible` corrected for their number.
+
+    Those for a difference and those for equivalence are corrected apart from each other.
+    """
+    of_difference = holm([pair.p for pair in family])
+    of_equivalence = holm([pair.p_equivalent for pair in family])
+    return [
+        replace(
+            pair,
+            family=len(family),
+            p_adjusted=p,
+            p_equivalent_adjusted=q,
+            visible=pair.difference.smallest_visible(ALPHA / len(family)),
+            judgement=judge(pair.difference, p, q, pair.judgement.margin),
+        )
+        for pair, p, q in zip(family, of_difference, of_equivalence, strict=True)
+    ]
+
+
+def best_by_validation(section: Section, pairs: list[Comparison]) -> Comparison | None:
+    """Of the pairs of `ctc` and `ce_stop` the one that reads the validation part best.
+
+    By the mean of its two arms; None without such a pair. Mixtures of the two losses are no answer
+    to which of them to train with.
+    """
+    scores = arms(section).set_index("arm")["val"]
+    plain = [pair for pair in pairs if set(pair.losses) == {CTC, CROSS_ENTROPY}]
+    return max(plain, key=lambda pair: scores[list(pair.arms)].mean(), default=None)
+
+
+def compare(
+    section: Section, predictions: pd.DataFrame, first: str, second: str, margin: float = MARGIN
+) -> Comparison | None:
+    """Two arms on the leak-free test images, over the seeds both have; None where there is none.
+
+    A family of its own: `corrected` corrects several of them together.
+    """
+    made = section.runs.reset_index().set_index(["arm", *OF_A_RUN])["run_id"]
+    a, b = (dict(made.loc[arm]) for arm in (first, second))
+    seeds = sorted({seed for seed, _ in a.keys() & b.keys()})
+    # Every seed must have read the same images: of the folds those that all have.
+    folds = {fold for _, fold in a} & {fold for _, fold in b}
+    folds = {f for f in folds if all((s, f) in a and (s, f) in b for s in seeds)}
+    if not seeds or not folds:
+        return None
+    readers = [{made_by[seed, fold] for fold in folds} for made_by in (a, b) for seed in seeds]
+    right_of, groups = right(predictions, readers)
+    if not len(groups):
+        return None
+    right_a, right_b = right_of[: len(seeds)], right_of[len(seeds) :]
+    difference = paired_difference(right_a, right_b, groups)
+    exact = exact_mcnemar(right_a, right_b, groups)
+    p = exact if difference.one_seed else difference.p_different()
+    equivalent = difference.p_equivalent(margin)
+    improvement = None
+    if not difference.one_seed:
+        improvement = probability_of_improvement(
+            *(list(r.mean(axis=1)) for r in (right_a, right_b))
+        )
+    known = section.runs.drop_duplicates("arm").set_index("arm")
+    runs_a, runs_b = (
+        tuple(sorted(made_by[seed, fold] for seed in seeds for fold in folds)) for made_by in (a, b)
+    )
+    return Comparison(
+        arms=(first, second),
+        first=str(known["label"][first]),
+        second=str(known["label"][second]),
+        losses=(str(known["config.loss"][first]), str(known["config.loss"][second])),
+        run_ids=(runs_a, runs_b),
+        seeds=len(seeds),
+        images=len(groups),
+        difference=difference,
+        p=p,
+        p_exact=exact,
+        p_equivalent=equivalent,
+        improvement=improvement,
+        family=1,
+        p_adjusted=p,
+        p_equivalent_adjusted=equivalent,
+        visible=difference.smallest_visible(ALPHA),
+        judgement=judge(difference, p, equivalent, margin),
+    )
+
+
+def right(
+    predictions: pd.DataFrame, readers: list[set[str]]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int_]]:
+    """(readers, images) right or wrong on the leak-free test images, and their groups.
+
+    readers: the runs that together read each image once: one run, or those of all folds.
+    """
+    number = {run_id: i for i, run_ids in enumerate(readers) for run_id in run_ids}
+    test = predictions[(predictions["split"] == "test") & predictions["clean"]]
+    test = test[test["run_id"].isin(number.keys())]
+    if test.empty:
+        return np.zeros((len(readers), 0), dtype=bool), np.zeros(0, dtype=int)
+    reader = test["run_id"].map(number)
+    right = (test["truth"] == test["reading"]).groupby([test["filename"], reader]).first()
+    table = right.unstack()
+    if table.isna().any(axis=None):
+        raise ValueError("runs of one data set and split were judged on different images")
+    groups = test.drop_duplicates("filename").set_index("filename").loc[table.index, "group"]
+    return table.to_numpy(dtype=bool).T, groups.to_numpy(dtype=int)

@@ -1,0 +1,133 @@
+"""What a family of paired differences lets one say, and in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import brentq
+from scipy.stats import mannwhitneyu, norm
+from statsmodels.stats.multitest import multipletests
+
+from analysis.statistics.intervals import MARGIN, Difference, Interval
+
+ALPHA = 0.05
+
+
+class Verdict(StrEnum):
+    """What may be said of two arms."""
+
+    SHOWN = "shown"
+    EQUIVALENT = "equivalent"
+    NOT_SHOWN = "not shown"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the tests of a comparison, corrected for their family, let one say.
+
+    direction: +1 the first reads more right, -1 the second does, 0 neither is shown.
+    within_margin: equivalence within `margin` is shown; a shown difference may be that small, too.
+    """
+
+    verdict: Verdict
+    direction: int
+    margin: float
+    within_margin: bool
+
+
+def judge(
+    difference: Difference,
+    p_adjusted: float,
+    p_equivalent_adjusted: float,
+    margin: float = MARGIN,
+    alpha: float = ALPHA,
+) -> Judgement:
+    """The judgement of one comparison; both p-values corrected for their family."""
+    within = p_equivalent_adjusted < alpha
+    if p_adjusted < alpha:
+        direction = 1 if difference.estimate > 0 else -1
+        return Judgement(Verdict.SHOWN, direction, margin, within)
+    return Judgement(Verdict.EQUIVALENT if within else Verdict.NOT_SHOWN, 0, margin, within)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for their number (Holm, 1979), in their order.
+
+    Those below 5% hold together: the chance that any of them is wrong is at most 5%.
+    """
+    if len(p_values) < 2:
+        return list(p_values)
+    return [float(p) for p in multipletests(list(p_values), method="holm")[1]]
+
+
+def exact_mcnemar(
+    first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_], groups: npt.NDArray[np.int_]
+) -> float:
+    """The two-sided p-value against "both arms read each image equally well", for these very seeds.
+
+    first, second, groups: as for `paired_difference`.
+
+    With one seed and no identical images this is McNemar's exact test (1947). Else it is the same
+    idea, for groups of images: what an arm reads of a group in all seeds is exchanged with what the
+    other reads, or not, in all ways there are (Fisher's permutation test; exact, nothing is drawn).
+    It says nothing about other seeds.
+    """
+    gain = (first.astype(int) - second.astype(int)).sum(axis=0)
+    _, member = np.unique(groups, return_inverse=True)
+    sums = np.abs(np.bincount(member, gain).astype(int))
+    reach = int(sums.sum())
+    # The distribution of the sum with random signs; index `reach` is a sum of 0.
+    chances = np.zeros(2 * reach + 1)
+    chances[reach] = 1.0
+    for size in sums[sums > 0]:
+        chances = (np.roll(chances, size) + np.roll(chances, -size)) / 2
+    seen = abs(int(gain.sum()))
+    far = np.abs(np.arange(-reach, reach + 1)) >= seen
+    return min(1.0, float(chances[far].sum()))
+
+
+def smallest_visible(
+    images: int, discordant: float, power: float = 0.8, alpha: float = 0.05
+) -> float | None:
+    """The smallest true difference that one seed on so many images shows with this power.
+
+    discordant: the share of images that one of the two arms alone reads right. Where it cannot hold
+        the difference, all that differ are taken to do so in one direction.
+
+    McNemar's test, two-sided (Connor, 1987). None where not even 1 would be.
+    """
+    at_alpha, at_power = float(norm.isf(alpha / 2)), float(norm.ppf(power))
+
+    def excess(difference: float) -> float:
+        telling = max(discordant, difference)
+        spread = at_power * np.sqrt(telling - difference**2)
+        return float(difference * np.sqrt(images) - at_alpha * np.sqrt(telling) - spread)
+
+    return float(brentq(excess, 1e-12, 1.0)) if excess(1.0) > 0 else None
+
+
+def probability_of_improvement(first: Sequence[float], second: Sequence[float]) -> Interval:
+    """How likely a run of the first arm scores above one of the second, ties by half.
+
+    first, second: a score a seed. Agarwal et al. (2021) ask for it; it is Mann and Whitney's U as a
+    share. The interval is Newcombe's (2006, method 5), which is no point where all runs of one arm
+    are above all of the other.
+    """
+    pairs = len(first) * len(second)
+    seen = float(mannwhitneyu(first, second).statistic) / pairs
+    more = (len(first) + len(second)) / 2 - 1
+
+    def excess(truth: float, sign: float) -> float:
+        of_runs = 1 + more * ((1 - truth) / (2 - truth) + truth / (1 + truth))
+        return sign * (truth - seen) - float(
+            norm.isf(0.025) * np.sqrt(truth * (1 - truth) * of_runs / pairs)
+        )
+
+    # A hair from the ends, where nothing varies and all would seem to fit.
+    low = brentq(excess, 0.0, min(seen, 1 - 1e-9), args=(-1.0,)) if seen > 0 else 0.0
+    high = brentq(excess, max(seen, 1e-9), 1.0, args=(1.0,)) if seen < 1 else 1.0
+    return Interval(seen, float(low), float(high))

@@ -1,0 +1,1 @@
+"""Out of MLflow into flat tables."""

@@ -1,0 +1,1 @@
+"""Data sets that are composed: number strings, and MNIST as cells."""

@@ -1,0 +1,1 @@
+"""A trained model at work: reading, voting, export, registry, serving."""

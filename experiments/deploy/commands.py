@@ -1,0 +1,94 @@
+"""Commands for a model that is trained: read with it, give it away, serve it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.errors import UserError
+from experiments.options import OUT, Out
+
+# As in __main__: what a command needs is imported when it runs.
+
+app = typer.Typer()
+
+Run = Annotated[str, typer.Option(help="The MLflow id of a finished run, or 'champion'.")]
+
+
+@app.command()
+def predict(
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Images, folders of images, or quoted patterns: 'in/**/*.png'."),
+    ],
+    run: Run = "champion",
+    output: Annotated[
+        Path | None, typer.Option(help="A CSV to write as well: filename;value;confidence.")
+    ] = None,
+    accuracy: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Mark readings too unsure to be right this often (0.98)."),
+    ] = None,
+    out: Out = OUT,
+) -> None:
+    """Read your own images with a finished run."""
+    from experiments.data.find import find_images
+    from experiments.deploy import predict as reading
+    from experiments.deploy.registry import Registry
+
+    if output and output.exists():
+        raise UserError(f"{output}: exists already; name another file")
+    if output and not output.parent.is_dir():
+        raise UserError(f"{output.parent}: no such folder; make it, or name another file")
+    artifacts = Registry(out).artifacts(run)
+    files = find_images(paths)
+    kept = None if accuracy is None else reading.reject_threshold(artifacts, accuracy)
+    rows = reading.predict(artifacts, files, kept.confidence if kept else None)
+    reading.tell(rows, reading.names_of(files), kept is not None, output)
+    # The table alone is what a pipe wants.
+    print(f"{len(files)} readings{f' in {output}' if output else ''}", file=sys.stderr)
+    if kept:
+        print(reading.describe(kept), file=sys.stderr)
+
+
+@app.command()
+def export(
+    output: Annotated[Path, typer.Option(help="The folder to make.")],
+    run: Run = "champion",
+    out: Out = OUT,
+) -> None:
+    """Write a run's model for elsewhere: safetensors and JSON, and ONNX, checked against torch."""
+    from experiments.deploy.export import export as write
+    from experiments.deploy.registry import Registry
+
+    difference = write(Registry(out).artifacts(run), output)
+    print(f"{output}: ONNX and torch differ by {difference:.1g} of the largest score")
+
+
+@app.command()
+def register(
+    run: Annotated[
+        str | None, typer.Option(help="A finished run's MLflow id; else the best on validation.")
+    ] = None,
+    out: Out = OUT,
+) -> None:
+    """Put a run's model into MLflow's registry, as the champion that predict and serve use."""
+    from experiments.deploy.registry import Registry
+
+    registry = Registry(out)
+    version = registry.register(run or registry.best())
+    print(f"champion: run {version.run_id}, version {version.version} of {version.name}")
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+    out: Out = OUT,
+) -> None:
+    """Answer for images with the champion, on 127.0.0.1, by MLflow's own server."""
+    from experiments.deploy.registry import serve as become
+
+    become(out, port)

@@ -1,0 +1,175 @@
+"""A finished run reads the user's own images."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from analysis.statistics.calibration import Kept, UnreachableError, reject_below
+from experiments.data.decode import decode
+from experiments.errors import UserError
+from experiments.settings.config import ImageSize, run_config
+from experiments.tracking import PREDICTIONS
+from experiments.training.evaluation import confidence_text
+from experiments.training.inference import BATCH, read
+from experiments.training.loop import build
+from losses import Objective, Reading
+from models import Reader
+
+SETTINGS = "config.json"
+WEIGHTS = "weights.safetensors"
+
+
+class Trained(NamedTuple):
+    """A run's model, its objective and its image size."""
+
+    model: Reader
+    objective: Objective
+    size: ImageSize
+
+
+class Row(NamedTuple):
+    """One image as it is told. rejected: None where no accuracy was asked for."""
+
+    filename: str
+    value: str
+    confidence: str
+    rejected: bool | None
+
+
+def load_model(artifacts: Path) -> Trained:
+    """The trained model of a run, from its weights and its settings. Raises UserError."""
+    settings = json.loads((artifacts / SETTINGS).read_text(encoding="utf-8"))
+    try:
+        # The weights come from the run, not from where its training began.
+        config = run_config(settings, {"pretrained": "none"})
+        model, objective = build(config)
+        model.load_state_dict(load_file(artifacts / WEIGHTS))
+    except (UserError, SafetensorError, RuntimeError) as error:
+        raise UserError(f"{artifacts}: cannot be loaded ({error}); train the run again") from error
+    return Trained(model.eval(), objective, config.image)
+
+
+def read_images(trained: Trained, sources: Sequence[Path | bytes]) -> Iterator[Reading]:
+    """Readings of image files, or of what is in them, in order. Raises UserError.
+
+    Memory holds the pixels of one batch, however many images there are.
+    """
+    for start in range(0, len(sources), BATCH):
+        batch = [pixels_of(source, trained.size) for source in sources[start : start + BATCH]]
+        yield from read(trained.model, trained.objective, torch.stack(batch))
+
+
+def pixels_of(source: Path | bytes, size: ImageSize) -> Tensor:
+    """An image as a model of this size is trained on it: (C, H, W) uint8. Raises UserError."""
+    decoded = decode(source, size.height, size.width, size.channels, size.pad)
+    return torch.from_numpy(decoded.pixels.copy())
+
+
+def reject_threshold(artifacts: Path, accuracy: float) -> Kept:
+    """From which confidence on the run's validation readings are right this often.
+
+    Never from its test or human-read images. Raises UserError with the best that can be had.
+    """
+    with (artifacts / PREDICTIONS).open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "val"]
+    confidences = [float(row["confidence"]) for row in rows]
+    right = [row["truth"] == row["reading"] for row in rows]
+    try:
+        return reject_below(confidences, right, accuracy)
+    except UnreachableError as error:
+        best = error.best
+        raise UserError(
+            f"an accuracy of {error}: the best on validation is {best.accuracy.estimate:.6g}, of "
+            f"the {best.kept} surest of {best.of} readings; ask for less"
+        ) from error
+
+
+def describe(kept: Kept) -> str:
+    """What a threshold rests on, in a line."""
+    accuracy = kept.accuracy
+    return (
+        f"rejected below a confidence of {confidence_text(kept.confidence)}: on validation this "
+        f"keeps {kept.kept} of {kept.of} readings ({kept.coverage:.1%}), {kept.right} of them "
+        f"right ({accuracy.estimate:.1%}, 95% interval {accuracy.low:.1%} to {accuracy.high:.1%})"
+    )
+
+
+def names_of(files: Sequence[Path]) -> list[str]:
+    """The files' names; their paths, where two have the same name."""
+    names = [file.name for file in files]
+    return names if len(set(names)) == len(names) else [str(file) for file in files]
+
+
+def predict(artifacts: Path, files: Sequence[Path], lowest: float | None = None) -> Iterator[Row]:
+    """What the run with these artifacts reads in the files, in their order. Raises UserError.
+
+    lowest: the confidence below which a reading is rejected.
+    """
+    trained = load_model(artifacts)
+    for name, (text, sure) in zip(names_of(files), read_images(trained, files), strict=True):
+        told = confidence_text(sure)
+        # As it is told, since the threshold comes from confidences as they were told.
+        yield Row(name, text, told, None if lowest is None else float(told) < lowest)
+
+
+def tell(rows: Iterable[Row], names: Sequence[str], judged: bool, output: Path | None) -> None:
+    """Print the rows as a table as they come; with an output, write them there as well.
+
+    The file is filename;value;confidence behind a header, with a column `rejected` (1 or 0) where
+    readings are judged. names: those of the rows, for the table's width. Raises UserError rather
+    than overwrite.
+    """
+    width = max([8, *(len(_printable(name)) for name in names)])
+    heads = ["filename", "value", "confidence"] + ["rejected"] * judged
+    with ExitStack() as stack:
+        write = stack.enter_context(_new_csv(output)) if output else None
+        print(_line(width, *heads))
+        if write:
+            write(heads)
+        for row in rows:
+            fields = [row.filename, row.value, row.confidence]
+            mark = ["rejected"] if row.rejected else []
+            print(_line(width, _printable(row.filename), *fields[1:], *mark))
+            if write:
+                write(fields + [str(int(bool(row.rejected)))] * judged)
+
+
+@contextmanager
+def _new_csv(file: Path) -> Iterator[Callable[[list[str]], object]]:
+    """Write rows; the file has its name once it is whole, unless something else has it by then."""
+    making = file.with_name(f".{secrets.token_hex(8)}.making")
+    taken = UserError(f"{file}: exists already; name another file")
+    try:
+        with making.open("x", encoding="utf-8", errors="surrogateescape", newline="") as opened:
+            yield csv.writer(opened, delimiter=";", lineterminator="\n").writerow
+        try:
+            os.link(making, file)  # unlike a rename, this fails where there is a file
+        except FileExistsError:
+            raise taken from None
+        except OSError:  # a disk that knows no links
+            if os.path.lexists(file):
+                raise taken from None
+            making.rename(file)
+    finally:
+        making.unlink(missing_ok=True)
+
+
+def _line(width: int, name: str, value: str, confidence: str, *mark: str) -> str:
+    return "  ".join([f"{name:<{width}}", f"{value:<10}", f"{confidence:<10}", *mark]).rstrip()
+
+
+def _printable(name: str) -> str:
+    """A file's name as a terminal can show it, on one line."""
+    return name if name.isprintable() else name.encode("unicode_escape").decode()

@@ -1,0 +1,187 @@
+"""MLflow's model registry: which run is the champion, and its model as MLflow serves it.
+
+Apart from experiments/tracking.py, which records runs while they are made: here finished ones are
+given away.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import sys
+import tempfile
+import tomllib
+from contextlib import suppress
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+from typing import NoReturn
+
+# Before MLflow itself: it says what MLflow logs and reports.
+from experiments.tracking import EXPERIMENT, Tracker
+
+# isort: split
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.models import Model, ModelSignature
+from mlflow.tracking import MlflowClient
+from mlflow.types import ColSpec, DataType, Schema
+from PIL import Image
+
+from experiments.data.synthetic.digits import packaged_digits
+from experiments.data.synthetic.paper import DRAWN, HEIGHT, WIDTH, digit_ink, on_paper
+from experiments.deploy import serving
+from experiments.deploy.predict import SETTINGS, WEIGHTS
+from experiments.errors import UserError
+
+MODEL = EXPERIMENT
+CHAMPION = "champion"
+HOST = "127.0.0.1"
+# Never by a test part.
+_CHOOSES = "val.exact_match"
+
+_ROOT = Path(__file__).parents[2]
+_CODE = ("experiments", "models", "losses", "analysis")
+_SIGNATURE = ModelSignature(
+    inputs=Schema([ColSpec(DataType.binary, serving.IMAGE)]),
+    outputs=Schema([ColSpec(DataType.string, "value"), ColSpec(DataType.double, "confidence")]),
+)
+
+
+class Registry:
+    """The registered model of one `out` folder."""
+
+    def __init__(self, out: Path) -> None:
+        """Open a store that there is. Raises UserError."""
+        if not (out / "mlflow.db").is_file():
+            raise UserError(f"{out}: no runs here; make some with make ablation, or set --out")
+        self._out = out
+        self._tracker = Tracker(out)
+        self.uri = self._tracker.uri
+        self._client = MlflowClient(self.uri)
+
+    def artifacts(self, run: str) -> Path:
+        """The artifacts of a finished run: its id, or 'champion'. Raises UserError."""
+        run_id = self.champion().run_id or "" if run == CHAMPION else run
+        if (folder := self._tracker.artifacts(run_id)) is None:
+            raise UserError(
+                f"{run_id}: no finished run in {self._out}; take an id from its report or the UI"
+            )
+        if not (folder / WEIGHTS).is_file():
+            raise UserError(f"{run_id}: has no weights of its own; name a run that was trained")
+        return folder
+
+    def champion(self) -> ModelVersion:
+        """The version that has the alias. Raises UserError."""
+        try:
+            return self._client.get_model_version_by_alias(MODEL, CHAMPION)
+        except mlflow.MlflowException as error:
+            raise UserError(
+                f"{self._out}: there is no champion yet; choose one with: python -m experiments "
+                "register, or name a run with --run"
+            ) from error
+
+    def best(self) -> str:
+        """The finished run that read most of its validation part, the earliest of equals.
+
+        Raises UserError where there is none, or where runs saw different data: shares of different
+        images cannot be held against each other.
+        """
+        best: dict[str, Run] = {}  # by data digest
+        for run in self._tracker.finished_runs():
+            leader = best.setdefault(run.data.tags["data_digest"], run)
+            if run.data.metrics[_CHOOSES] > leader.data.metrics[_CHOOSES]:
+                best[run.data.tags["data_digest"]] = run
+        if not best:
+            raise UserError(f"{self._out}: no finished run; make some with: make ablation")
+        if len(best) > 1:
+            leaders = ", ".join(
+                f"{r.info.run_id} of {r.data.tags['dataset']}" for r in best.values()
+            )
+            raise UserError(
+                f"{self._out}: its runs saw {len(best)} data sets; choose by --run (best on "
+                f"validation: {leaders})"
+            )
+        return str(next(iter(best.values())).info.run_id)
+
+    def register(self, run_id: str) -> ModelVersion:
+        """Make a finished run the champion, and its model a version where it is none yet."""
+        artifacts = self.artifacts(run_id)
+        known = self._client.search_model_versions(f"name = '{MODEL}' and run_id = '{run_id}'")
+        chosen = known[0] if known else self._new_version(run_id, artifacts)
+        self._client.set_registered_model_alias(MODEL, CHAMPION, chosen.version)
+        return self.champion()
+
+    def _new_version(self, run_id: str, artifacts: Path) -> ModelVersion:
+        mlflow.set_experiment(experiment_id=self._tracker.experiment_id)
+        with tempfile.TemporaryDirectory() as making:
+            trained = Path(making, "trained")
+            trained.mkdir()
+            # Not the tables beside them, which name the user's files.
+            for name in (SETTINGS, WEIGHTS):
+                shutil.copyfile(artifacts / name, trained / name)
+            # By the run's id: to start the run again would change its times and its status.
+            logged = Model.log(
+                artifact_path=None,
+                name=MODEL,
+                flavor=mlflow.pyfunc,
+                run_id=run_id,
+                loader_module=serving.__name__,
+                data_path=str(trained),
+                code_paths=[str(_ROOT / package) for package in _CODE],
+                signature=_SIGNATURE,
+                input_example=pd.DataFrame({serving.IMAGE: [_example()]}),
+                pip_requirements=_requirements(),
+            )
+        with suppress(mlflow.MlflowException):  # it is there
+            self._client.create_registered_model(MODEL)
+        return self._client.create_model_version(
+            MODEL, logged.model_uri, run_id, model_id=logged.model_id
+        )
+
+
+def serve(out: Path, port: int) -> NoReturn:
+    """Become MLflow's server of the champion, on this machine alone. Raises UserError."""
+    registry = Registry(out)
+    registry.champion()
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise UserError(f"port {port}: {error.strerror}; choose another") from error
+    command = [sys.executable, "-m", "mlflow", "models", "serve"]
+    command += ["--model-uri", f"models:/{MODEL}@{CHAMPION}", "--env-manager", "local"]
+    command += ["--host", HOST, "--port", str(port)]
+    # MLflow starts uvicorn by name: find the one beside this Python, activated or not.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    env = {
+        "PATH": path,
+        "MLFLOW_TRACKING_URI": registry.uri,
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # nothing is fetched from anywhere
+        # Whatever else is made the champion by hand.
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    }
+    os.execve(sys.executable, command, os.environ | env)
+
+
+def _example() -> bytes:
+    """A made cell with one digit, as JPEG."""
+    digits, _ = packaged_digits()
+    ink = Image.new("L", (WIDTH * DRAWN, HEIGHT * DRAWN))
+    ink.paste(255, (WIDTH - 16, HEIGHT - 20), digit_ink(digits[0]))
+    content = BytesIO()
+    on_paper(ink, np.random.default_rng(0)).save(content, format="JPEG")
+    return content.getvalue()
+
+
+def _requirements() -> list[str]:
+    """What the project needs, as it is installed here."""
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = [re.split("[<>=]", text)[0] for text in project["dependencies"]]
+    return [f"{name}=={version(name)}" for name in names]

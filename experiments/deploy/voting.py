@@ -1,0 +1,143 @@
+"""Several models, and several views of an image, read it together.
+
+Models of different losses and layouts have no scores in common that could be averaged, but each
+can say how probable it finds a given text. The candidates are what any voice, a model with a view,
+reads there by itself; the reading is the candidate with the highest mean log-probability over all
+voices (the logarithmic opinion pool, Genest and Zidek, 1986).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from experiments.data.augment import affine, draw
+from experiments.data.strengths import Affine
+from experiments.seeding import generator
+from experiments.settings.config import RunConfig
+from experiments.training.inference import BATCH, to_input
+from losses import Objective, Reading
+from models import Reader, Scores
+
+# Small beside the published training augmentation: a view has to stay a cell as it is scanned.
+VIEWS = Affine(degrees=3, translate=0.03, scale=(0.97, 1.03), shear=1)
+
+# What a text that a voice can never emit counts as: other voices' choices stay in an order.
+_IMPOSSIBLE = -700.0
+
+
+class Member(NamedTuple):
+    """A trained model with its objective and its settings."""
+
+    model: Reader
+    objective: Objective
+    config: RunConfig
+
+
+@dataclass(frozen=True)
+class Together:
+    """What was read, and what that took.
+
+    readings: an image each; the confidence is the geometric mean of the voices' probabilities.
+    seconds: of all; alone: of each member by itself, the images as they are.
+    """
+
+    readings: list[Reading]
+    seconds: float
+    alone: list[float]
+
+
+def read_together(
+    members: Sequence[Member],
+    pixels: Sequence[Tensor],
+    views: int = 1,
+    ranges: Affine = VIEWS,
+    on_batch: Callable[[], None] = lambda: None,
+) -> Together:
+    """Read every image with every member and view.
+
+    pixels: for each member the same images at its own size, (N, C, H, W) uint8.
+    views: of each image; the first is the image as it is, each other is moved within `ranges`, in
+        a way that the member's seed decides and that is the same for every image.
+    on_batch: called after each batch of BATCH images.
+    """
+    readings, alone = list[Reading](), [0.0] * len(members)
+    started = time.perf_counter()
+    with torch.inference_mode():
+        for at in range(0, len(pixels[0]), BATCH):
+            voices = []
+            for number, (member, images) in enumerate(zip(members, pixels, strict=True)):
+                device = next(member.model.parameters()).device
+                inputs = to_input(images[at : at + BATCH], device)
+                for view in range(views):
+                    began = time.perf_counter()
+                    voices.append(_Voice.hear(member, _seen(inputs, member.config, view, ranges)))
+                    if view == 0:
+                        alone[number] += time.perf_counter() - began
+            readings += _agree(voices)
+            on_batch()
+    return Together(readings, time.perf_counter() - started, alone)
+
+
+def _seen(inputs: Tensor, config: RunConfig, view: int, ranges: Affine) -> Tensor:
+    """The images (N, C, H, W) in 0..1 as this view has them."""
+    if view == 0:
+        return inputs
+    draws = draw(1, generator(config.seed, "view", view)).expand(len(inputs), -1)
+    return affine(inputs, draws, config.model_copy(update={"affine": ranges}))
+
+
+class _Voice(NamedTuple):
+    """A member's say on a batch of images: its scores and readings of them."""
+
+    member: Member
+    inputs: Tensor
+    scores: Scores
+    readings: list[Reading]
+
+    @classmethod
+    def hear(cls, member: Member, inputs: Tensor) -> _Voice:
+        scores = member.model.eval()(inputs).cpu()
+        return cls(member, inputs, scores, member.objective.decode(scores))
+
+    def log_probability(self, rows: list[int], texts: list[str]) -> Tensor:
+        """(K,) float64: of each text in the image with this number."""
+        model, objective, _ = self.member
+        scores = Scores(*(None if s is None else s[rows] for s in self.scores))  # type: ignore[arg-type]
+        log_p = objective.log_probability(scores, texts)
+        if model.autoregressive:
+            # Its scores go on from its own reading; those of another text are had by telling it
+            # that. An empty text tells nothing, and a longer one than it has steps is impossible.
+            others = [
+                k
+                for k, (row, text) in enumerate(zip(rows, texts, strict=True))
+                if text != self.readings[row].text and 1 <= len(text) <= objective.max_length
+            ]
+            if others:
+                told = [texts[k] for k in others]
+                teacher = objective.encode(told).classes.to(self.inputs.device)
+                forced = model(self.inputs[[rows[k] for k in others]], teacher).cpu()
+                log_p[others] = objective.log_probability(forced, told)
+        return log_p
+
+
+def _agree(voices: list[_Voice]) -> list[Reading]:
+    """The candidate of each image that all voices together find the most probable."""
+    count = len(voices[0].readings)
+    # In the order of the voices: of equally probable candidates the first is taken.
+    candidates = [list(dict.fromkeys(v.readings[i].text for v in voices)) for i in range(count)]
+    rows = [i for i, texts in enumerate(candidates) for _ in texts]
+    texts = [text for of_image in candidates for text in of_image]
+    said = torch.stack([voice.log_probability(rows, texts) for voice in voices])
+    means = said.clamp(min=_IMPOSSIBLE).mean(dim=0)
+    by_image = torch.split(means, [len(of_image) for of_image in candidates])
+    readings = []
+    for of_image, scores in zip(candidates, by_image, strict=True):
+        best = int(scores.argmax())
+        readings.append(Reading(of_image[best], float(scores[best].exp())))
+    return readings

@@ -1,0 +1,75 @@
+"""The suspect labels of a data set as pages with pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from analysis.findings.suspects import FIRST, Suspects, suspects
+from analysis.page.page import Page, code, replace_file
+from analysis.tables.load import NoRunsError, load
+from experiments.data.audit.page import picture
+from experiments.data.cells import Row, read_cells
+from experiments.data.images import data_digest
+from experiments.errors import UserError
+from experiments.settings.config import RunConfig
+
+_SHOWN = 200
+
+
+def write_suspects(folder: Path, out: Path) -> list[Path]:
+    """Write a page and a CSV for the k-fold runs of this data; returns the files.
+
+    Runs whose labels were changed on purpose have files of their own. Raises UserError.
+    """
+    # The charset holds for training; whatever the label is, it can be doubted.
+    cells = read_cells(folder, RunConfig().charset, on_problem=lambda _: None)
+    way_out = "make some with: make ablation PRESET=suspects"
+    try:
+        ranked = suspects(load(out), data_digest(cells))
+    except NoRunsError as error:
+        raise UserError(f"{error}; {way_out}") from error
+    if not ranked:
+        raise UserError(f"{out}: no finished run of split=kfold on {cells.name}; {way_out}")
+    by_name = {(row.part, row.filename): row for row in cells.rows}
+    written = []
+    for found in ranked:
+        name = f"suspects-noise-{found.noise:g}" if found.noise else "suspects"
+        target = out / "suspects" / cells.name
+        written += _page(cells.name, found, by_name).write(target, name)
+        table = target / f"{name}.csv"
+        replace_file(table, found.table.to_csv(index=False, lineterminator="\n"))
+        written.append(table)
+    return written
+
+
+def _page(dataset: str, found: Suspects, rows: dict[tuple[str, str], Row]) -> Page:
+    table = found.table
+    differ = int((table["label"] != table["reading"]).sum())
+    page = Page(f"Suspect labels of {dataset}")
+    page.text(
+        f"**{differ:,} of {len(table):,} labels are not what was read there** by "
+        f"{', '.join(map(code, found.arms))}, each on images that it had not learnt from. The most "
+        "doubtful first: by the loss of the label for the arm that finds it the likeliest. A doubt "
+        "is no proof: look before you change a label."
+    )
+    if found.missing:
+        page.text(f"Not read yet: {'; '.join(map(code, found.missing))}.")
+    if (share := found.found()) is not None:
+        page.text(
+            f"{int(table['changed'].sum())} labels ({found.noise:.1%}) were changed by one "
+            f"character on purpose. **{share.estimate:.1%} of them stand in the first "
+            f"{FIRST:.0%} of the list** (95% interval {share.low:.1%} to {share.high:.1%})."
+        )
+    shown = table.head(_SHOWN)
+    page.text(f"The first {len(shown)}; the CSV has all. Runs: {', '.join(map(code, found.runs))}.")
+    page.pictures(
+        [
+            picture(
+                rows[str(row.part), str(row.filename)],
+                f"{place}. {row.part} {row.filename}: label {row.label}, read {row.reading} "
+                f"({row.doubt:.2f})" + (", changed on purpose" if row.changed else ""),
+            )
+            for place, row in enumerate(shown.itertuples(), 1)
+        ]
+    )
+    return page

@@ -1,0 +1,233 @@
+"""The settings of a run: typed, frozen, complete; and its identity, the hash of them all."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, get_type_hints
+
+from pydantic import (
+    BaseModel,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+import losses
+import models
+from experiments.data.strengths import Affine, Paper, Strong
+from experiments.errors import UserError
+from experiments.schema import Fraction, Frozen
+from experiments.training.optim import OPTIMIZERS, AdamWOneCycle, Optimizer
+
+# Raise it when the same settings begin to mean another training: it is part of every run's hash.
+RECIPE: Literal[2] = 2
+
+
+class ImageSize(Frozen):
+    """What the model sees: pixels, and 1 (grey) or 3 (RGB) channels.
+
+    pad: black pixels above and below an image, before it is stretched to this size; the published
+        system has 26, so that a cell of 60x34 is stretched less on its way to a square.
+    """
+
+    height: int = Field(32, ge=8)
+    width: int = Field(64, ge=8)
+    channels: Literal[1, 3] = 1
+    pad: int = Field(0, ge=0, le=1000)
+
+
+class RunConfig(Frozen):
+    """Everything that decides a run's result, apart from the data.
+
+    split: which test part is the run's own (see experiments/data/splits.py).
+    val_fraction: how much of the training part is held back for selection.
+    test_fraction: how much of a folder without lists is the test part.
+    folds, fold: of the split kfold, how many there are, and which one (from 0) is the test part.
+    label_noise: the share of labels that are changed on purpose, to see what finds them.
+    loss_options: of the loss, which tells their meaning (see losses/).
+    decoder: one of models.DECODERS; by default the first that fits the loss.
+    start: the hash of the finished run whose weights it starts from; none by default.
+    hidden: the decoder's width; by default the decoder's own.
+    layers: the decoder's LSTMs on top of each other.
+    clip_norm: gradients of a larger norm are scaled down to it; 0 leaves all as they are.
+    patience: stop after this many epochs without a better one; none by default.
+    ema: decay a batch of an exponential moving average of the weights, such as 0.999 for about the
+        last 1000 batches; it is validated, kept and read in place of the weights. 0 for none.
+    """
+
+    recipe: Literal[2] = RECIPE
+    seed: int = Field(0, ge=0)
+    split: Literal["published", "clean", "kfold"] = "published"
+    val_fraction: float = Field(0.1, gt=0, lt=1)
+    test_fraction: float = Field(0.2, gt=0, lt=1)
+    folds: int = Field(5, ge=2)
+    fold: int = Field(0, ge=0)
+    label_noise: Fraction = 0
+    charset: str = Field("0123456789.-", min_length=1)
+    max_length: int = Field(10, ge=1)
+    image: ImageSize = ImageSize()
+    loss: str = "ctc"
+    loss_options: dict[str, bool | float | str] = Field(default_factory=dict)
+    decoder: str = ""
+    backbone: str = "small_cnn"
+    pretrained: Literal["none", "imagenet"] = "none"
+    start: str = ""
+    width_stride: int = Field(2, ge=1)
+    hidden: int = Field(0, ge=0)
+    layers: int = Field(1, ge=1)
+    augmentation: Literal["none", "affine", "strong", "paper"] = "affine"
+    affine: Affine = Affine()
+    strong: Strong = Strong()
+    paper: Paper = Paper()
+    optimizer: Annotated[Optimizer, Field(discriminator="name")] = AdamWOneCycle()
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(32, ge=2)
+    clip_norm: float = Field(5.0, ge=0, allow_inf_nan=False)
+    patience: int | None = Field(None, ge=1)
+    ema: float = Field(0, ge=0, lt=1)
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: Any) -> Any:
+        """Write out what is left to the loss and the decoder, so that the hash sees it."""
+        if not isinstance(given, dict):
+            return given
+        filled = dict(given)
+        if isinstance(filled.get("optimizer"), dict):
+            filled["optimizer"] = {"name": "adamw_onecycle"} | filled["optimizer"]
+        objective = losses.OBJECTIVES.get(str(filled.get("loss", "ctc")))
+        if objective is not None:
+            options = filled.get("loss_options", {})
+            if isinstance(options, dict):
+                filled["loss_options"] = objective.option_defaults() | {
+                    key: _option(objective, key, value) for key, value in options.items()
+                }
+            filled["decoder"] = filled.get("decoder") or models.default_decoder(objective.layout)
+        decoder = models.DECODERS.get(str(filled.get("decoder")))
+        if decoder is not None:
+            filled["hidden"] = filled.get("hidden") or decoder.default_hidden
+        return filled
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> RunConfig:
+        _known("loss", self.loss, losses.OBJECTIVES)
+        _known("decoder", self.decoder, models.DECODERS)
+        models.refuse_transformers(self.backbone)
+        _known("backbone", self.backbone, models.backbone_names())
+        if len(set(self.charset)) != len(self.charset):
+            raise ValueError("charset has a character twice")
+        if self.fold >= self.folds:
+            raise ValueError(f"fold: the last of {self.folds} folds is {self.folds - 1}")
+        objective = self.objective()
+        fitting = [
+            name
+            for name, decoder in models.DECODERS.items()
+            if decoder.layout == objective.layout
+            and (decoder.has_columns or not objective.column_classes)
+        ]
+        if self.decoder not in fitting:
+            raise ValueError(f"the loss {self.loss} needs a decoder of {', '.join(fitting)}")
+        return self
+
+    def objective(self) -> losses.Objective:
+        """The loss with its options."""
+        options: dict[str, Any] = self.loss_options
+        return losses.OBJECTIVES[self.loss](
+            charset=self.charset, max_length=self.max_length, **options
+        )
+
+    def flat(self) -> dict[str, Any]:
+        """Every setting under its dotted key."""
+        return _flatten(self.model_dump(mode="json"))
+
+    def run_hash(self, data_digest: str) -> str:
+        """The identity of a run: 16 hex digits of all settings and the data."""
+        text = json.dumps([self.model_dump(mode="json"), data_digest], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def merge(settings: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Unchecked settings with the values of dotted keys put in. Raises UserError naming the key."""
+    merged = copy.deepcopy(settings)
+    for key, value in overrides.items():
+        *parents, last = key.split(".")
+        node = merged
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise UserError(f"{key}: {parent} has no parts; correct the key")
+        node[last] = value
+    return merged
+
+
+def run_config(settings: dict[str, Any], overrides: dict[str, Any]) -> RunConfig:
+    """Checked settings, with the values of dotted keys put in. Raises UserError naming the key."""
+    try:
+        return RunConfig.model_validate(merge(settings, overrides))
+    except ValidationError as error:
+        raise UserError(one_line(error, RunConfig)) from error
+
+
+def _known(key: str, value: str, known: Any) -> None:
+    if value not in known:
+        raise ValueError(f"{key}: there is no {value!r}{_close(value, list(known))}")
+
+
+def _option(objective: type[losses.Objective], key: str, value: Any) -> Any:
+    """The value as the objective's own field has it: 1 for a factor is 1.0, and no text is."""
+    _known("loss_options", key, objective.option_defaults())
+    try:
+        return TypeAdapter(get_type_hints(objective)[key]).validate_python(value, strict=True)
+    except ValidationError as error:
+        raise ValueError(f"loss_options.{key}: {error.errors()[0]['msg']}") from error
+
+
+def _close(word: str, known: list[str]) -> str:
+    matches = get_close_matches(word, known, n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else f"; choose one of {', '.join(known)}"
+
+
+def one_line(
+    error: ValidationError, model: type[BaseModel], tables: Mapping[str, type[BaseModel]] = {}
+) -> str:
+    """The first thing that is wrong, with its key and the way out.
+
+    tables: what the tables below a key hold, other than the parts of a run's settings.
+    """
+    first = error.errors()[0]
+    parts = {**_PARTS, **tables}
+    # A choice of two models puts the name of the chosen one into the location: no key of a user's.
+    key = ".".join(str(part) for part in first["loc"] if part not in OPTIMIZERS)
+    if first["type"] == "extra_forbidden":
+        known = list(model.model_fields)
+        if below := [parts[str(part)] for part in first["loc"][:-1] if part in parts]:
+            known = [f"{key.rpartition('.')[0]}.{name}" for name in below[-1].model_fields]
+        return f"unknown config key {key!r}{_close(key, known)}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"config key {key!r}: {message}" if key else message
+
+
+# The keys below a part of the settings, for the hint at a mistyped one.
+_PARTS: dict[str, type[Frozen]] = {
+    "image": ImageSize,
+    "affine": Affine,
+    "strong": Strong,
+    "paper": Paper,
+    **OPTIMIZERS,
+}
+
+
+def _flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

@@ -1,0 +1,119 @@
+"""Config files: presets with their grids, and what a command line puts over them."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from experiments.errors import UserError
+from experiments.schema import Frozen
+from experiments.settings.config import RunConfig, merge, one_line, run_config
+from experiments.settings.search_space import Search
+from experiments.settings.stages import Stage
+
+PRESETS = Path(__file__).parents[1] / "configs"
+
+
+class Preset(Frozen):
+    """A config file: what all of its runs share, the seeds, and the grids over them.
+
+    stages: runs that come first, by the name under which `start` asks for them.
+    grid: each entry maps dotted keys to lists; its runs are the product of these lists.
+    search: how its arms are tuned by `make search`; an ablation leaves it alone.
+    """
+
+    run: dict[str, Any] = Field(default_factory=dict)
+    seeds: int = Field(1, ge=1)
+    stages: dict[str, Stage] = Field(default_factory=dict)
+    grid: tuple[dict[str, list[Any]], ...] = ({},)
+    search: Search = Search()
+
+    @model_validator(mode="after")
+    def _stages_come_to_an_end(self) -> Preset:
+        for name in self.stages:
+            before = [name]
+            while start := self.stages[before[-1]].start:
+                if start not in self.stages:
+                    raise ValueError(f"stages.{before[-1]}.start: there is no stage {start!r}")
+                if start in before:
+                    raise ValueError(f"stages.{start}.start: it starts from itself in the end")
+                before.append(start)
+        return self
+
+    def points(self, seeds: list[int] | None = None) -> list[dict[str, Any]]:
+        """The settings of every run, unchecked, `start` naming a stage.
+
+        The seeds are outermost, so that a whole comparison is there early.
+        """
+        if any("seed" in axes for axes in self.grid):
+            raise UserError("seed is no key of a grid; set seeds")
+        found = [
+            merge(self.run | {"seed": seed}, dict(zip(axes, values, strict=True)))
+            for seed in (range(self.seeds) if seeds is None else seeds)
+            for axes in self.grid
+            for values in product(*axes.values())
+        ]
+        if not found:
+            raise UserError("the grid has no runs; give each of its keys at least one value")
+        return found
+
+    def expand(self, seeds: list[int] | None = None) -> list[RunConfig]:
+        """Every run but those of the stages."""
+        configs = [run_config(point, {}) for point in self.points(seeds)]
+        # A point that stands in two grids is one run.
+        return list({config.model_dump_json(): config for config in configs}.values())
+
+
+def load_preset(name: str) -> Preset:
+    """A preset of the suite by its name, or a TOML file by its path. Raises UserError."""
+    path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
+        raise UserError(f"{name}: no such preset; choose one of {known}, or name a .toml file")
+    try:
+        return Preset.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not TOML ({error}); correct it") from error
+    except ValidationError as error:
+        raise UserError(f"{path}: {one_line(error, Preset, {'stages': Stage})}") from error
+
+
+def load_run(file: str) -> dict[str, Any]:
+    """The settings of one run: those that a preset's runs share, or a run's own config.json."""
+    if not file.endswith(".json"):
+        return load_preset(file).run
+    try:
+        loaded = json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: cannot be read as JSON ({error}); name another file") from error
+    if not isinstance(loaded, dict):
+        raise UserError(f"{file}: not the settings of a run; name a config.json")
+    return loaded
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """key=value, the value as TOML where it is (numbers, true, "quoted", [lists]), else a word."""
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise UserError(f"--set {text}: write key=value")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+def parse_seeds(text: str) -> list[int]:
+    """A count ("3" is 0, 1, 2) or a list ("4,7")."""
+    try:
+        numbers = [int(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 0 or numbers == [0]:
+        raise UserError(f"seeds {text!r}: write a count such as 3, or a list such as 4,7")
+    is_list = "," in text or len(numbers) > 1
+    return sorted(set(numbers)) if is_list else list(range(numbers[0]))

@@ -1,0 +1,1 @@
+"""Many runs: what is planned, and who makes it."""

@@ -1,0 +1,51 @@
+"""From a preset to the report, telling on the way how it goes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from analysis.report import write_report
+from analysis.tables.load import NoRunsError
+from experiments.errors import UserError
+from experiments.pages.pictures import pictures
+from experiments.settings.presets import load_preset
+from experiments.sweep.ablation import ablation
+
+
+def compare(
+    preset: str, data: Path | None, out: Path, seeds: list[int] | None, jobs: int | None
+) -> bool:
+    """Make every run of the preset that is not finished yet, then the report; whether all did well.
+
+    preset: a name or a file. Else as for `ablation`. Raises UserError.
+    """
+    outcome, parent = ablation(Path(preset).stem, load_preset(preset), data, out, seeds, jobs)
+    print(f"{len(outcome.made)} made, {len(outcome.skipped)} finished before", end="")
+    print(f", {len(outcome.failed)} failed" if outcome.failed else "")
+    for job in outcome.failed:
+        print(f"failed: {job.name}: {job.last_line()}; see {job.log}", file=sys.stderr)
+    try:
+        if outcome.made or outcome.skipped:
+            for file in report(data, out):
+                parent.log_file(file)
+    finally:
+        parent.end("FAILED" if outcome.failed else "FINISHED")
+    return not outcome.failed
+
+
+def report(data: Path | None, out: Path) -> list[Path]:
+    """Write the report of what MLflow holds; returns its files. Raises UserError without runs.
+
+    data: the data set of the runs, for pictures of their mistakes.
+    """
+    picture_of = pictures(data, out)
+    try:
+        written = write_report(out, out / "report", picture_of)
+    except NoRunsError as error:
+        raise UserError(f"{error}; make some with: make ablation") from error
+    for answer in written.answers:
+        print(answer)
+    for file in written.files:
+        print(file)
+    return written.files

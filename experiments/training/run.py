@@ -1,0 +1,179 @@
+"""One run from data to record: train, read every held-out image, log."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+import models
+from experiments.data.cells import read_cells
+from experiments.data.images import Images, load_images
+from experiments.data.noise import change_labels
+from experiments.data.splits import Split, make_split
+from experiments.data.synthetic.strings import ensure_strings
+from experiments.files import lock
+from experiments.settings.config import RunConfig
+from experiments.tracking import RunRecord, Tracker
+from experiments.training.evaluation import human_metrics, label_metrics, write_tables
+from experiments.training.inference import label_losses, read
+from experiments.training.loop import Fitted, check, fit
+from experiments.training.progress import EpochLog
+from experiments.training.state import Progress
+from experiments.training.warm_start import start_weights
+
+
+def data_folder(data: Path | None, out: Path) -> Path:
+    """The data set's folder; the embedded one, made below `out`, where none is given."""
+    return data if data is not None else ensure_strings(out / "data")
+
+
+def load_data(config: RunConfig, folder: Path, out: Path, *, judges: bool = True) -> Images:
+    """The data set as this run sees it, decoded once below `out`. Raises UserError.
+
+    judges: whether with the dev list and the human-read images; without, neither is opened.
+    """
+    size = config.image
+    cells = read_cells(folder, config.charset, judges=judges)
+    images = load_images(cells, size.height, size.width, size.channels, out / "cache", pad=size.pad)
+    return change_labels(images, config.label_noise, config.charset)
+
+
+def run(config: RunConfig, folder: Path, out: Path, parent: str | None = None) -> str:
+    """Make one run and return its MLflow id; that of the finished one where there is one already.
+
+    A run that was killed goes on from its last checkpoint. parent: the MLflow run to file it under.
+    Raises UserError for settings, data or a `start` that cannot be used.
+    """
+    images = load_data(config, folder, out)
+    run_hash = config.run_hash(images.digest)
+    tracker = Tracker(out)
+    with lock(out / "runs" / f"{run_hash}.lock"):
+        if (done := tracker.finished(run_hash)) is not None:
+            print(f"finished before as {done}")
+            return done
+        split = make_split(images, config)
+        start = start_weights(config, images, split, tracker)
+        check(config, images, split, start)
+        checkpoint_file = out / "runs" / run_hash / "checkpoint.safetensors"
+        tags = _tags(config, images) | ({"mlflow.parentRunId": parent} if parent else {})
+        with tracker.recording(run_name(config), run_hash, tags) as record:
+            _make(config, images, split, start, folder, checkpoint_file, record)
+        # A finished run needs no checkpoint; what it learnt is among its artifacts.
+        checkpoint_file.unlink(missing_ok=True)
+    return record.run_id
+
+
+def run_name(config: RunConfig) -> str:
+    """A name for people; the hash is what identifies a run."""
+    parts = (config.loss, config.decoder, config.backbone, config.augmentation, config.seed)
+    return "-".join(map(str, parts))
+
+
+def _make(
+    config: RunConfig,
+    images: Images,
+    split: Split,
+    start: dict[str, Tensor],
+    folder: Path,
+    checkpoint_file: Path,
+    record: RunRecord,
+) -> None:
+    record.log_params(config.flat())
+    record.log_data(images.name, folder, images.digest)
+    record.set_tags({"split_digest": split.digest(images)})
+
+    def log_curves(progress: Progress) -> None:
+        # From the first epoch on: the record may be a new one, and the checkpoint older.
+        for epoch, metrics in enumerate(progress.history):
+            record.log_epoch(epoch, metrics)
+
+    with EpochLog(config.epochs) as log:
+
+        def on_epoch(epoch: int, progress: Progress) -> None:
+            log.on_epoch(epoch, progress)
+            log_curves(progress)
+
+        fitted = fit(config, images, split, checkpoint_file, log.on_batch, on_epoch, start)
+    log_curves(fitted.progress)
+    size = config.image
+    cost = models.measure(fitted.model, (size.channels, size.height, size.width))
+    record.log_metrics({f"cost.{name}": float(value) for name, value in cost._asdict().items()})
+    record.log_params({"tensors_taken": fitted.taken})
+    _log_results(config, fitted, images, split, record)
+
+
+def _log_results(
+    config: RunConfig, fitted: Fitted, images: Images, split: Split, record: RunRecord
+) -> None:
+    parts = {"val": split.val, "test": split.test, "human": split.human}
+    readings = {
+        part: dict(
+            zip(at, read(fitted.model, fitted.objective, images.pixels[list(at)]), strict=True)
+        )
+        for part, at in parts.items()
+        if at
+    }
+    losses = {
+        part: dict(
+            zip(
+                at,
+                label_losses(
+                    fitted.model,
+                    fitted.objective,
+                    images.pixels[list(at)],
+                    [images.rows[i].label or "" for i in at],
+                ),
+                strict=True,
+            )
+        )
+        for part, at in parts.items()
+        if part != "human" and at
+    }
+    record.log_metrics(
+        {
+            "best_epoch": float(fitted.progress.best),
+            "train.seconds": fitted.progress.seconds,
+            **label_metrics(images, split, config.split, readings),
+            **human_metrics(images, split, readings.get("human", {})),
+        }
+    )
+    with tempfile.TemporaryDirectory() as making:
+        settings = Path(making, "config.json")
+        settings.write_text(config.model_dump_json(indent=1))
+        record.log_file(settings)
+        weights = Path(making, "weights.safetensors")
+        save_file({k: v.contiguous() for k, v in fitted.model.state_dict().items()}, weights)
+        record.log_file(weights)
+        for file in write_tables(Path(making), images, split, readings, losses):
+            record.log_file(file)
+
+
+def _tags(config: RunConfig, images: Images) -> dict[str, str]:
+    return {
+        "kind": "run",
+        "loss": config.loss,
+        "decoder": config.decoder,
+        "backbone": config.backbone,
+        "augmentation": config.augmentation,
+        "seed": str(config.seed),
+        "dataset": images.name,
+        "data_digest": images.digest,
+        "split": config.split,
+        **made_by(),
+    }
+
+
+def made_by() -> dict[str, str]:
+    """Tags: the machine, torch and the command line."""
+    return {
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+        "command": shlex.join(["python", "-m", "experiments", *sys.argv[1:]]),
+    }

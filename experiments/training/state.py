@@ -1,0 +1,95 @@
+"""What changes while a run trains: weights, optimiser, schedule, average, progress."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import cast
+
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel
+
+from experiments.training import checkpoint
+from models import Reader
+
+
+@dataclass
+class Progress:
+    """How far a run is: everything but the tensors. A checkpoint holds it as JSON.
+
+    history: the metrics of each finished epoch.
+    best: the epoch that is kept, counted from 0.
+    seconds: spent in finished epochs.
+    """
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: int = -1
+    seconds: float = 0.0
+
+    @property
+    def best_exact_match(self) -> float:
+        """On validation, of the epoch that is kept; -1 before the first."""
+        return self.history[self.best]["val.exact_match"] if self.best >= 0 else -1.0
+
+
+@dataclass
+class State:
+    """All that changes in training; what a checkpoint holds."""
+
+    model: Reader
+    optimizer: Optimizer
+    schedule: LRScheduler
+    average: AveragedModel | None
+    progress: Progress = field(default_factory=Progress)
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> Reader:
+        """The model that is validated and kept: the average where there is one."""
+        return self.model if self.average is None else cast(Reader, self.average.module)
+
+    def add(self, metrics: dict[str, float], seconds: float) -> None:
+        """Take note of an epoch, and of its weights if none was better on validation."""
+        progress = self.progress
+        if metrics["val.exact_match"] > progress.best_exact_match:
+            progress.best = len(progress.history)
+            self.best_weights = {k: v.clone() for k, v in self.judged.state_dict().items()}
+        progress.history.append(metrics)
+        progress.seconds += seconds
+
+    def save(self, file: Path) -> None:
+        """Write all of it, replacing what was there as a whole."""
+        tensors, groups = checkpoint.optimizer_tensors(self.optimizer)
+        average = {} if self.average is None else self.average.state_dict()
+        # A function in a schedule's state is made anew with the schedule.
+        schedule = {
+            key: value
+            for key, value in self.schedule.state_dict().items()
+            if isinstance(value, bool | int | float | str | list | None)
+        }
+        checkpoint.save(
+            file,
+            {f"model.{k}": v for k, v in self.model.state_dict().items()}
+            | {f"average.{k}": v for k, v in average.items()}
+            | {f"best.{k}": v for k, v in self.best_weights.items()}
+            | {f"optimizer.{k}": v for k, v in tensors.items()},
+            {"groups": groups, "schedule": schedule, "progress": asdict(self.progress)},
+        )
+
+    def restore(self, file: Path) -> None:
+        """Go back to where the file was written; stay at the start where there is none."""
+        if (saved := checkpoint.load(file)) is None:
+            return
+        tensors, state = saved
+        self.model.load_state_dict(checkpoint.under("model.", tensors))
+        if self.average is not None:
+            self.average.load_state_dict(checkpoint.under("average.", tensors))
+        self.best_weights = checkpoint.under("best.", tensors)
+        checkpoint.restore_optimizer(
+            self.optimizer, checkpoint.under("optimizer.", tensors), state["groups"]
+        )
+        self.schedule.load_state_dict(state["schedule"])
+        for key, value in state["progress"].items():
+            setattr(self.progress, key, value)

@@ -1,0 +1,70 @@
+"""The weights that a run starts from: those that a finished run kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from experiments.data.images import Images
+from experiments.data.splits import Split
+from experiments.errors import UserError
+from experiments.settings.config import RunConfig
+from experiments.tracking import Tracker
+from models import Reader
+
+
+def finished_start(config: RunConfig, tracker: Tracker) -> tuple[str, Path]:
+    """The id and the artifacts of the run that it starts from. Raises UserError without one."""
+    run_id = tracker.finished(config.start)
+    folder = tracker.artifacts(run_id) if run_id else None
+    if run_id is None or folder is None:
+        raise UserError(
+            f"start: no finished run {config.start!r} in {tracker.out}; make it first, or give the "
+            "run_hash of another (report/runs.csv)"
+        )
+    return run_id, folder
+
+
+def start_weights(
+    config: RunConfig, images: Images, split: Split, tracker: Tracker
+) -> dict[str, Tensor]:
+    """The weights of the run that it starts from; none without `start`. Raises UserError.
+
+    A run on another split of the same data may have learnt from images that this one is judged or
+    selected by, and is refused.
+    """
+    if not config.start:
+        return {}
+    run_id, folder = finished_start(config, tracker)
+    tags = tracker.tags(run_id)
+    same_split = tags.get("split_digest") == split.digest(images)
+    if tags.get("data_digest") == images.digest and not same_split:
+        raise UserError(
+            f"start: {config.start} learnt from another split of the same data, so it may know the "
+            "images that this run is judged by; give both the same seed and split"
+        )
+    file = folder / "weights.safetensors"
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{file}: cannot be loaded ({error}); train that run again") from error
+
+
+def take_weights(model: Reader, weights: dict[str, Tensor]) -> int:
+    """Put in every tensor that has the name and shape of one of the model's; returns how many.
+
+    Raises UserError where none of the trunk has.
+    """
+    own = model.state_dict()
+    taken = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+    # Kernels: a counter or a bias may fit by chance.
+    if not any(k.startswith("trunk.") and v.dim() > 1 for k, v in taken.items()):
+        raise UserError(
+            "start: no weight of that run's trunk fits this one's; start from a run of the same "
+            "backbone"
+        )
+    model.load_state_dict(taken, strict=False)
+    return len(taken)

@@ -1,0 +1,56 @@
+"""A page says the same as Markdown and as HTML, and shows what users wrote as it is."""
+
+import base64
+import html
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from analysis.page.page import Page, Picture, code
+
+
+def made():
+    page = Page("A <title>")
+    page.text("**Nothing** leaks.")
+    page.table(["part", "images"], [["train", "5"], [code("a|b"), "6"]])
+    page.pictures([Picture(b"png", "image/png", 'say "8" & <7>')])
+    return page
+
+
+def test_the_page_as_markdown():
+    assert made().markdown() == (
+        "# A <title>\n\n**Nothing** leaks.\n\n"
+        "| part | images |\n| --- | ---: |\n| train | 5 |\n| `a\\|b` | 6 |\n\n"
+        '- `say "8" & <7>`\n'
+    )
+
+
+def test_the_page_as_html():
+    text = made().html()
+    assert "<title>A &lt;title&gt;</title>" in text
+    assert "<strong>Nothing</strong> leaks." in text
+    assert re.search(r"<td><code>a\|b</code></td>", text)
+    assert f"data:image/png;base64,{base64.b64encode(b'png').decode()}" in text
+    assert 'alt="say &quot;8&quot; &amp; &lt;7&gt;"' in text
+    assert 'src="http' not in text
+
+
+def test_the_headline_is_the_first_text():
+    assert made().headline() == "Nothing leaks."
+    assert Page("empty").headline() == ""
+
+
+def test_files_are_written_whole(tmp_path):
+    files = made().write(tmp_path / "new", "page")
+    assert [file.name for file in files] == ["page.md", "page.html"]
+    assert files[0].read_text() == made().markdown()
+    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["page.html", "page.md"]
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=20))
+def test_code_shows_any_text_as_it_is(text):
+    shown = MarkdownIt().enable("table").render(f"| a |\n| --- |\n| {code(text)} |")
+    (cell,) = re.findall(r"<td><code>(.*?)</code></td>", shown)
+    assert html.unescape(cell) == text

@@ -1,0 +1,129 @@
+"""The moving average of the weights against its recursion, written out."""
+
+import pytest
+import torch
+from torch import nn
+
+from experiments.data.splits import make_split
+from experiments.data.synthetic.strings import ensure_strings
+from experiments.settings.config import run_config
+from experiments.training import checkpoint
+from experiments.training import loop as train
+from experiments.training.optim import moving_average
+from experiments.training.run import load_data
+
+
+def recursion(states, decay):
+    """What the average of these state dicts is, one after the other."""
+    average = {name: value.double() for name, value in states[0].items()}
+    for state in states[1:]:
+        for name, value in state.items():
+            average[name] = decay * average[name] + (1 - decay) * value.double()
+    return average
+
+
+def weights(model):
+    """Everything but the batch counters of BatchNorm, which nothing reads."""
+    return {k: v.clone() for k, v in model.state_dict().items() if v.is_floating_point()}
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.9])
+def test_weights_and_running_statistics_follow_the_recursion(decay):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    average = moving_average(model, decay)
+    states = []
+    for _ in range(6):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn(parameter.shape))
+        model(torch.randn(8, 3))  # moves the running statistics
+        average.update_parameters(model)
+        states.append(weights(model))
+    expected = recursion(states, decay)
+    found = weights(average.module)
+    assert {"1.running_mean", "1.running_var", "0.weight"} <= set(found)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name].double(), value, rtol=1e-5, atol=1e-6)
+
+
+def test_without_decay_there_is_no_average():
+    assert moving_average(nn.Linear(2, 2), 0.0) is None
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    counts = {"train": 160, "val": 40, "dev": 40}
+    return ensure_strings(tmp_path_factory.mktemp("strings"), counts=counts)
+
+
+def fitted(data, out, monkeypatch, **settings):
+    """A trained model, the data, its split, and the weights after every batch."""
+    small = {"width_stride": 8, "hidden": 16, "epochs": 1}
+    config = run_config(small, settings)
+    images = load_data(config, data, out)
+    split = make_split(images, config)
+    models, states = [], []
+
+    def build(config):
+        models.append(made(config))
+        return models[-1]
+
+    made = train.build
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "build", build)
+        done = train.fit(
+            config, images, split, out / f"{settings['ema']}.safetensors",
+            lambda *_: states.append(weights(models[0][0])), lambda *_: None,
+        )  # fmt: skip
+    return done, images, split, states
+
+
+def test_the_average_is_validated_and_kept_and_training_goes_on_as_without(
+    data, tmp_path, monkeypatch
+):
+    plain, *_, without = fitted(data, tmp_path, monkeypatch, ema=0.0)
+    done, images, split, states = fitted(data, tmp_path, monkeypatch, ema=0.8)
+    assert len(states) == 160 // 32
+    for mine, other in zip(states, without, strict=True):
+        assert all(torch.equal(mine[name], other[name]) for name in mine)
+    assert done.progress.history[0]["train.loss"] == plain.progress.history[0]["train.loss"]
+
+    kept = weights(done.model)
+    for name, value in recursion(states, 0.8).items():
+        torch.testing.assert_close(kept[name].double(), value, rtol=1e-4, atol=1e-6)
+    assert not torch.equal(kept["characters.weight"], states[-1]["characters.weight"])
+    for name, value in weights(plain.model).items():
+        assert torch.equal(value, without[-1][name])
+
+    validated = done.progress.history[0]
+    assert validated["val.loss"] != plain.progress.history[0]["val.loss"]
+    read_again = train._validate(done.model, done.objective, *train._part(images, split.val))
+    assert read_again["val.loss"] == pytest.approx(validated["val.loss"], rel=1e-6)
+
+
+def test_a_run_that_was_stopped_goes_on_with_its_average_bit_for_bit(data, tmp_path):
+    settings = {"width_stride": 8, "hidden": 16, "epochs": 3, "ema": 0.8}
+    config = run_config(settings, {})
+    images = load_data(config, data, tmp_path)
+    split = make_split(images, config)
+
+    def fit(name, on_batch):
+        file = tmp_path / f"{name}.safetensors"
+        return train.fit(config, images, split, file, on_batch, lambda *_: None)
+
+    def stop(epoch, done, _):
+        if (epoch, done) == (1, 3):
+            raise InterruptedError
+
+    whole = fit("whole", lambda *_: None)
+    with pytest.raises(InterruptedError):
+        fit("broken", stop)
+    epochs = []
+    resumed = fit("broken", lambda epoch, *_: epochs.append(epoch))
+    assert epochs[0] == 1
+    assert resumed.progress.history == whole.progress.history
+    last = [checkpoint.load(tmp_path / f"{n}.safetensors")[0] for n in ("whole", "broken")]
+    assert sum(name.startswith("average.") for name in last[0]) > 10
+    assert last[0].keys() == last[1].keys()
+    assert all(torch.equal(last[0][name], last[1][name]) for name in last[0])
