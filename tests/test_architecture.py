@@ -63,7 +63,7 @@ def test_analysis_never_imports_torch():
         ),
         ("requests", {"experiments/data/published/download.py"}),
         ("optuna", {"experiments/search/study.py"}),
-        ("lightning_fabric", {"experiments/training/loop.py"}),
+        ("lightning_fabric", {"experiments/training/step.py"}),
     ],
 )
 def test_a_big_library_is_known_in_its_own_file_only(library, homes):

@@ -21,9 +21,9 @@ from experiments.data.decode import decode
 from experiments.errors import UserError
 from experiments.settings.config import ImageSize, run_config
 from experiments.tracking import PREDICTIONS
+from experiments.training.build import build
 from experiments.training.evaluation import confidence_text
 from experiments.training.inference import BATCH, read
-from experiments.training.loop import build
 from losses import Objective, Reading
 from models import Reader
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch.optim import SGD
 
-from experiments.data.augment import AUGMENTATIONS, draw
 from experiments.data.images import Images
 from experiments.data.splits import Split
-from experiments.seeding import derive, generator
 from experiments.settings.config import RunConfig
-from experiments.training.inference import to_input
-from experiments.training.loop import build
-from losses import Targets
+from experiments.training.build import build_for
+from experiments.training.step import Batch, DivergedError, Step, batches_of_epoch, labelled
+from losses import Objective
 
 _FROM, _TO = 1e-5, 3.0
 _STEPS = 200
@@ -40,44 +38,42 @@ class RangeTest:
 
 def range_test(config: RunConfig, images: Images, split: Split) -> RangeTest:
     """Train the arm from its start weights with SGD, the rate going up; nothing is kept of it."""
-    model, objective = build(config)
+    model, objective = build_for(config, images)
     optimizer = SGD(model.parameters(), lr=_FROM, momentum=0.9, nesterov=True)
-    torch.manual_seed(derive(config.seed, "dropout", 0))
-    order = torch.randperm(len(split.train), generator=generator(config.seed, "order", 0))
-    at = torch.tensor(split.train)[order]
-    draws = draw(len(at), generator(config.seed, "augmentation", 0))
-    augment = AUGMENTATIONS[config.augmentation]
+    step = Step(config, model, objective, optimizer)
+    step.train_mode()
     rates: list[float] = []
     losses: list[float] = []
     mean = 0.0
-    model.train()
-    for step in range(_STEPS):
-        # More batches than an epoch has: from the first one again.
-        first = step * config.batch_size % max(1, len(at) - config.batch_size + 1)
-        batch = at[first : first + config.batch_size]
-        texts = [images.rows[i].label or "" for i in batch.tolist()]
-        targets: Targets = objective.encode(texts)
-        inputs = augment(
-            to_input(images.pixels[batch], torch.device("cpu")),
-            draws[first : first + len(batch)],
-            config,
-        )
-        loss = objective.loss(model(inputs, targets.classes), targets)["total"]
-        mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss.item()
-        smooth = mean / (1 - _SMOOTHING ** (step + 1))
-        rate = _FROM * (_TO / _FROM) ** (step / (_STEPS - 1))
-        if not math.isfinite(smooth) or (losses and smooth > 3 * min(losses)):
+    for number, batch in enumerate(
+        islice(_batches(config, objective, images, split, step), _STEPS)
+    ):
+        rate = _FROM * (_TO / _FROM) ** (number / (_STEPS - 1))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        try:
+            loss = step(batch)["total"]
+        except DivergedError:
+            if not rates:
+                raise
+            break
+        mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
+        smooth = mean / (1 - _SMOOTHING ** (number + 1))
+        if losses and smooth > 3 * min(losses):
             break
         rates.append(rate)
         losses.append(smooth)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        if config.clip_norm:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-        optimizer.step()
     return RangeTest(rates, losses, *_bounds(rates, losses))
+
+
+def _batches(
+    config: RunConfig, objective: Objective, images: Images, split: Split, step: Step
+) -> Iterator[Batch]:
+    """Those of one epoch after the other, as in training, without end."""
+    pixels, texts = labelled(images, split.train)
+    targets = objective.encode(texts)
+    for epoch in count():
+        yield from batches_of_epoch(config, pixels, targets, epoch, step.device)
 
 
 def _bounds(rates: list[float], losses: list[float]) -> tuple[float, float]:

@@ -27,7 +27,7 @@ from experiments.settings.presets import Preset
 from experiments.settings.search_space import Parameters, Search
 from experiments.sweep.processes import side_by_side
 from experiments.tracking import RunRecord, Tracker
-from experiments.training import loop as train
+from experiments.training.build import build_for
 from experiments.training.optim import SGDCyclic
 from experiments.training.run import data_folder, load_data, run_name
 
@@ -115,8 +115,7 @@ def _studies(
         )
     images = load_data(arm, folder, out, judges=False)
     split = learning_split(images, arm)
-    model, objective = train.build(arm)
-    train.check_labels(arm, objective, model, images)
+    build_for(arm, images)
     tested = _range_test(label, arm, images, split, home)
     for sampler in given.samplers:
         identity = [arm.run_hash(images.digest), sampler, given.seed, repr(parameters)]

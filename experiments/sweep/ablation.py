@@ -24,7 +24,7 @@ from experiments.settings.stages import Data
 from experiments.sweep.plan import Planned, plan, stage_folder
 from experiments.sweep.processes import last_line, side_by_side, start, stopping, threads_each
 from experiments.tracking import RunRecord, Tracker
-from experiments.training import loop as train
+from experiments.training.build import build_for
 from experiments.training.run import data_folder, load_data, run_name
 from experiments.training.warm_start import finished_start
 
@@ -142,8 +142,7 @@ def _check(configs: list[RunConfig], folder: Path, out: Path) -> Images:
     for config in configs:
         if (shape := config.model_dump_json(exclude={"seed", "start"})) not in seen:
             seen.add(shape)
-            model, objective = train.build(config)
-            train.check_labels(config, objective, model, images)
+            build_for(config, images)
     return images
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from losses import Objective, Reading
+from analysis.metrics import exact_match
+from losses import Objective, Reading, Targets
 from models import Reader, Scores
 
 BATCH = 256
@@ -32,6 +33,22 @@ def score(model: Reader, pixels: Tensor) -> Iterator[Scores]:
 def read(model: Reader, objective: Objective, pixels: Tensor) -> list[Reading]:
     """A reading of every image. pixels: (N, C, H, W) uint8."""
     return [r for scores in score(model, pixels) for r in objective.decode(scores.cpu())]
+
+
+def validate(
+    model: Reader, objective: Objective, pixels: Tensor, texts: list[str]
+) -> dict[str, float]:
+    """The mean loss and the exact match on images with these labels."""
+    targets = objective.encode(texts)
+    readings: list[Reading] = []
+    total = 0.0
+    for scores in score(model, pixels):
+        at = slice(len(readings), len(readings) + len(scores.steps))
+        batch = Targets(targets.classes[at], targets.lengths[at])
+        total += objective.loss(scores, batch)["total"].item() * len(scores.steps)
+        readings += objective.decode(scores.cpu())
+    exact = exact_match(texts, [reading.text for reading in readings])
+    return {"val.loss": total / len(texts), "val.exact_match": exact}
 
 
 def label_losses(

@@ -21,11 +21,12 @@ from experiments.data.synthetic.strings import ensure_strings
 from experiments.files import lock
 from experiments.settings.config import RunConfig
 from experiments.tracking import RunRecord, Tracker
-from experiments.training.evaluation import human_metrics, label_metrics, write_tables
+from experiments.training.evaluation import Readings, human_metrics, label_metrics, write_tables
 from experiments.training.inference import label_losses, read
 from experiments.training.loop import Fitted, check, fit
 from experiments.training.progress import EpochLog
 from experiments.training.state import Progress
+from experiments.training.step import labelled
 from experiments.training.warm_start import start_weights
 
 
@@ -113,29 +114,17 @@ def _log_results(
     config: RunConfig, fitted: Fitted, images: Images, split: Split, record: RunRecord
 ) -> None:
     parts = {"val": split.val, "test": split.test, "human": split.human}
-    readings = {
-        part: dict(
-            zip(at, read(fitted.model, fitted.objective, images.pixels[list(at)]), strict=True)
-        )
-        for part, at in parts.items()
-        if at
-    }
-    losses = {
-        part: dict(
-            zip(
-                at,
-                label_losses(
-                    fitted.model,
-                    fitted.objective,
-                    images.pixels[list(at)],
-                    [images.rows[i].label or "" for i in at],
-                ),
-                strict=True,
-            )
-        )
-        for part, at in parts.items()
-        if part != "human" and at
-    }
+    readings: Readings = {}
+    losses: dict[str, dict[int, float]] = {}
+    for part, at in parts.items():
+        if not at:
+            continue
+        pixels, texts = labelled(images, at)
+        read_in_order = read(fitted.model, fitted.objective, pixels)
+        readings[part] = dict(zip(at, read_in_order, strict=True))
+        if part != "human":  # which has no labels
+            found = label_losses(fitted.model, fitted.objective, pixels, texts)
+            losses[part] = dict(zip(at, found, strict=True))
     record.log_metrics(
         {
             "best_epoch": float(fitted.progress.best),

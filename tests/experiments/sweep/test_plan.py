@@ -22,7 +22,8 @@ from experiments.settings.stages import Data
 from experiments.sweep import ablation as ablation_room
 from experiments.sweep.plan import plan, stage_folder
 from experiments.tracking import Tracker
-from experiments.training.loop import build, fit
+from experiments.training.build import build
+from experiments.training.loop import fit
 from experiments.training.warm_start import start_weights, take_weights
 
 DIGESTS = {name: f"digest of {name}" for name in get_args(Data)}

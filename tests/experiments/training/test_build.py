@@ -3,7 +3,7 @@
 import pytest
 
 from experiments.settings.config import run_config
-from experiments.training.loop import build
+from experiments.training.build import build
 
 
 def built(**settings):

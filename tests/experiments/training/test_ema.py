@@ -9,8 +9,10 @@ from experiments.data.synthetic.strings import ensure_strings
 from experiments.settings.config import run_config
 from experiments.training import checkpoint
 from experiments.training import loop as train
+from experiments.training.inference import validate
 from experiments.training.optim import moving_average
 from experiments.training.run import load_data
+from experiments.training.step import labelled
 
 
 def recursion(states, decay):
@@ -65,13 +67,13 @@ def fitted(data, out, monkeypatch, **settings):
     split = make_split(images, config)
     models, states = [], []
 
-    def build(config):
-        models.append(made(config))
+    def build(*given):
+        models.append(made(*given))
         return models[-1]
 
-    made = train.build
+    made = train.build_for
     with monkeypatch.context() as patch:
-        patch.setattr(train, "build", build)
+        patch.setattr(train, "build_for", build)
         done = train.fit(
             config, images, split, out / f"{settings['ema']}.safetensors",
             lambda *_: states.append(weights(models[0][0])), lambda *_: None,
@@ -98,7 +100,7 @@ def test_the_average_is_validated_and_kept_and_training_goes_on_as_without(
 
     validated = done.progress.history[0]
     assert validated["val.loss"] != plain.progress.history[0]["val.loss"]
-    read_again = train._validate(done.model, done.objective, *train._part(images, split.val))
+    read_again = validate(done.model, done.objective, *labelled(images, split.val))
     assert read_again["val.loss"] == pytest.approx(validated["val.loss"], rel=1e-6)
 
 

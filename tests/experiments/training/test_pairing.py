@@ -8,6 +8,8 @@ from experiments.data.splits import make_split
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.settings.config import run_config
 from experiments.training import loop as train
+from experiments.training import step
+from experiments.training.build import build
 from experiments.training.run import load_data
 from losses import OBJECTIVES
 
@@ -42,7 +44,7 @@ def seen(data, tmp_path, monkeypatch, **settings):
         batches.append(augment.affine(inputs, draws, ranges))
         return batches[-1]
 
-    monkeypatch.setitem(train.AUGMENTATIONS, "affine", spy)
+    monkeypatch.setitem(step.AUGMENTATIONS, "affine", spy)
     name = "-".join(f"{v}" for v in settings.values())
     train.fit(
         config, images, split, tmp_path / f"{name}.safetensors", lambda *_: None, lambda *_: None
@@ -82,7 +84,7 @@ def test_the_seed_and_the_epoch_change_them(data, tmp_path, monkeypatch):
 )
 def test_the_trunk_and_the_encoder_start_alike_for_every_layout(arm):
     first, second = (
-        train.build(run_config({}, {**settings, "seed": 5}))[0].state_dict()
+        build(run_config({}, {**settings, "seed": 5}))[0].state_dict()
         for settings in ({"loss": "ctc"}, arm)
     )
     shared = [k for k in first if k.startswith(("trunk.", "encoder."))]

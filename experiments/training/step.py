@@ -1,0 +1,125 @@
+"""A step of training: a batch of the seed's order, and what the weights learn from it.
+
+Training and the learning-rate range test take the same steps, on whatever device there is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.optim import Optimizer
+
+from experiments.data.augment import AUGMENTATIONS, draw
+from experiments.data.images import Images
+from experiments.errors import UserError
+from experiments.seeding import derive, generator
+from experiments.settings.config import RunConfig
+from experiments.training.inference import to_input
+from losses import Objective, Targets
+from models import Reader
+
+
+class DivergedError(UserError):
+    """The loss is no finite number any more; the way out is the learning rate."""
+
+
+class Batch(NamedTuple):
+    """Augmented images (N, C, H, W), float32 in 0..1 on the device, and their encoded labels."""
+
+    inputs: Tensor
+    targets: Targets
+
+
+def batches_of_epoch(
+    config: RunConfig, pixels: Tensor, targets: Targets, epoch: int, device: torch.device
+) -> Iterator[Batch]:
+    """The whole batches of an epoch; the rest waits for the next epoch's order.
+
+    pixels: (N, C, H, W) uint8, and the encoded labels of all of them. Seed and epoch decide order,
+    augmentation and dropout, so that an epoch needs no past.
+    """
+    # Dropout draws from the global stream.
+    torch.manual_seed(derive(config.seed, "dropout", epoch))
+    order = torch.randperm(len(pixels), generator=generator(config.seed, "order", epoch))
+    draws = draw(len(pixels), generator(config.seed, "augmentation", epoch))
+    augment = AUGMENTATIONS[config.augmentation]
+    for number in range(count_batches(config, len(pixels))):
+        at = order[number * config.batch_size : (number + 1) * config.batch_size]
+        inputs = augment(to_input(pixels[at], device), draws[at], config)
+        yield Batch(inputs, Targets(targets.classes[at], targets.lengths[at]))
+
+
+def labelled(images: Images, at: tuple[int, ...]) -> tuple[Tensor, list[str]]:
+    """The pixels and labels of a part of the images, which has labels."""
+    return images.pixels[list(at)], [images.rows[i].label or "" for i in at]
+
+
+def count_batches(config: RunConfig, images: int) -> int:
+    """How many whole batches an epoch has. Raises UserError where there is none."""
+    if images < config.batch_size:
+        raise UserError(
+            f"the training part has {images} images and a batch {config.batch_size}: "
+            "add images or set batch_size"
+        )
+    return images // config.batch_size
+
+
+class Step:
+    """Turns batches into changes of a model's weights, on the device and in the precision given."""
+
+    def __init__(
+        self, config: RunConfig, model: Reader, objective: Objective, optimizer: Optimizer
+    ) -> None:
+        """Move the model to its device. The optimiser is the model's own."""
+        self._config, self._objective = config, objective
+        self._fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
+        model.to(memory_format=torch.channels_last)
+        self._model, self._optimizer = self._fabric.setup(model, optimizer)
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are to be."""
+        return self._fabric.device
+
+    def train_mode(self) -> None:
+        """With dropout, and with BatchNorm's statistics from the batch."""
+        self._model.train()
+
+    def __call__(self, batch: Batch) -> dict[str, float]:
+        """Learn from a batch; returns its loss and the parts of it, before the change.
+
+        Raises DivergedError, with the weights as they were, for a loss or a gradient that is no
+        finite number.
+        """
+        scores = self._model(batch.inputs, batch.targets.classes.to(self.device))
+        parts = self._objective.loss(scores, batch.targets)
+        values = {name: part.item() for name, part in parts.items()}
+        if not math.isfinite(values["total"]):
+            raise diverged(self._config, f"the training loss is {values['total']}")
+        self._optimizer.zero_grad()
+        self._fabric.backward(parts["total"])
+        # An infinite norm scales nothing.
+        norm = self._fabric.clip_gradients(
+            self._model,
+            self._optimizer,
+            max_norm=self._config.clip_norm or math.inf,
+            error_if_nonfinite=False,
+        )
+        if not torch.as_tensor(norm).isfinite():
+            raise diverged(self._config, f"the gradient's norm is {float(torch.as_tensor(norm))}")
+        self._optimizer.step()
+        return values
+
+
+def diverged(config: RunConfig, what: str) -> DivergedError:
+    """The error for a training that came to this."""
+    settings = config.optimizer.model_dump()
+    rates = [f"optimizer.{key}={value:g}" for key, value in settings.items() if key.endswith("lr")]
+    return DivergedError(
+        f"training diverged: {what}; lower the learning rate ({', '.join(rates)})"
+    )
