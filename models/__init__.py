@@ -10,12 +10,8 @@ from typing import Literal
 import torch
 
 from models.backbones import BackboneError, backbone_names, build_trunk, refuse_transformers
-from models.columns import ColumnReader
 from models.cost import Cost, count_parameters, measure
-from models.latent_lstm import LatentBiLSTMReader, LatentLSTMReader
-from models.pooled import PooledReader
-from models.reader import Outputs, Reader, Scores
-from models.slots import SlotReader
+from models.decoders import DECODERS, Outputs, Reader, Scores
 
 __all__ = [
     "DECODERS",
@@ -33,19 +29,10 @@ __all__ = [
     "refuse_transformers",
 ]
 
-# The first decoder of a layout is its default.
-DECODERS: dict[str, type[Reader]] = {
-    "columns": ColumnReader,
-    "slots": SlotReader,
-    "latent_lstm": LatentLSTMReader,
-    "latent_bilstm": LatentBiLSTMReader,
-    "pooled": PooledReader,
-}
-
 
 def default_decoder(layout: str) -> str:
-    """The name of the layout's first decoder."""
-    return next(name for name, reader in DECODERS.items() if reader.layout == layout)
+    """The decoder that has the layout's own name."""
+    return next(n for n, reader in DECODERS.items() if n == reader.layout == layout)
 
 
 def build(

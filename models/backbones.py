@@ -10,10 +10,9 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from models.crnn import crnn
 from models.feature_maps import without_classifier
 from models.meta import run_on_meta
-from models.small_cnn import small_cnn
+from models.trunks import TRUNKS
 from models.width_stride import IMAGE, WidthStrideError, set_width_stride
 
 # Channel means and deviations of ImageNet, in 0..1: what torchvision's weights were trained with.
@@ -22,8 +21,6 @@ _STD = (0.229, 0.224, 0.225)
 
 # Their features are patches in a sequence or in windows, not a map whose width can be kept.
 _TRANSFORMERS = ("vit_", "swin_", "maxvit_")
-
-_OWN = {"small_cnn": small_cnn, "crnn": crnn}
 
 
 class BackboneError(ValueError):
@@ -57,7 +54,7 @@ class Trunk(nn.Module):
 def backbone_names() -> list[str]:
     """All backbones: our own and torchvision's classifiers, but for its transformers."""
     classifiers = torchvision.models.list_models(module=torchvision.models)
-    return [*_OWN, *(name for name in classifiers if not name.startswith(_TRANSFORMERS))]
+    return [*TRUNKS, *(name for name in classifiers if not name.startswith(_TRANSFORMERS))]
 
 
 def refuse_transformers(name: str) -> None:
@@ -77,10 +74,10 @@ def build_trunk(name: str, width_stride: int, pretrained: Literal["none", "image
     refuse_transformers(name)
     if name not in backbone_names():
         raise BackboneError(f"there is no backbone {name!r}")
-    if name in _OWN and pretrained != "none":
+    if name in TRUNKS and pretrained != "none":
         raise BackboneError(f"{name} has no pretrained weights: set pretrained=none")
     try:
-        layers = _OWN[name]() if name in _OWN else _classifier_trunk(name, pretrained)
+        layers = TRUNKS[name](3) if name in TRUNKS else _classifier_trunk(name, pretrained)
         return Trunk(layers, width_stride)
     except WidthStrideError as error:
         raise BackboneError(f"{name}: {error}") from error

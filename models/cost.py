@@ -9,8 +9,8 @@ from typing import NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from models.decoders.base import Reader
 from models.meta import run_on_meta
-from models.reader import Reader
 
 
 class Cost(NamedTuple):

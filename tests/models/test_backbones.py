@@ -11,6 +11,7 @@ import models
 from models import BackboneError, Outputs
 from models.backbones import build_trunk
 from models.meta import run_on_meta
+from models.trunks import TRUNKS
 from models.width_stride import set_width_stride
 
 # The width stride that each has as published; the height stride is never changed.
@@ -144,7 +145,7 @@ def test_every_backbone_name_is_either_ours_or_torchvisions():
     names = models.backbone_names()
     assert len(names) == len(set(names))
     assert set(OWN_WIDTH_STRIDE) <= set(names)
-    for name in set(names) - {"small_cnn", "crnn"}:
+    for name in set(names) - set(TRUNKS):
         assert callable(torchvision.models.get_model_builder(name))
 
 
@@ -194,7 +195,7 @@ def test_weights_out_of_reach_are_an_error_that_says_what_to_set(monkeypatch):
     assert asked == [("resnet18", "DEFAULT")]
 
 
-@pytest.mark.parametrize("name", ["small_cnn", "crnn"])
+@pytest.mark.parametrize("name", TRUNKS)
 def test_our_own_have_no_pretrained_weights(name):
     with pytest.raises(BackboneError, match=f"{name} .*pretrained=none"):
         models.build(name, 4, "columns", Outputs(13), pretrained="imagenet")

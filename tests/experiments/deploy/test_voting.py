@@ -17,7 +17,7 @@ from experiments.training.inference import read
 from losses.ce_stop import CrossEntropyStop
 from losses.ctc import CTC
 from models import Outputs, Scores
-from models.latent_lstm import LatentLSTMReader
+from models.decoders.latent_lstm import LatentLSTMReader
 from tests.arms import DEFAULT_ARMS, LABELS, drawn
 from tests.models.test_decoders import Given, unrolled_by_hand
 

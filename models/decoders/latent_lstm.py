@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import Trunk
-from models.reader import Outputs, Reader, Scores, length_head
+from models.decoders.base import Outputs, Reader, Scores, length_head, register
 
 
+@register("latent_lstm")
 class LatentLSTMReader(Reader):
     """Scores (N, max_length, num_classes) from one latent vector an image.
 
@@ -55,6 +56,7 @@ class LatentLSTMReader(Reader):
         return Scores(torch.cat(scores, dim=1), lengths)
 
 
+@register("latent_bilstm")
 class LatentBiLSTMReader(Reader):
     """Scores (N, max_length, num_classes) from one latent vector that a bidirectional LSTM is fed.
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
+from models.trunks.base import register
 
-def crnn() -> nn.Sequential:
+
+@register("crnn")
+def crnn(channels: int) -> nn.Sequential:
     """Table 1 of the paper: seven convolutions, two of them normalised, a ReLU behind each.
 
     5.6 M parameters; strides 16 in height and 4 in width: the last two pools are 2 high and 1 wide,
@@ -15,7 +18,7 @@ def crnn() -> nn.Sequential:
     channels as for every backbone, the paper's one.
     """
     return nn.Sequential(
-        *_conv(3, 64),
+        *_conv(channels, 64),
         nn.MaxPool2d(2),
         *_conv(64, 128),
         nn.MaxPool2d(2),

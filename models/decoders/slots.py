@@ -6,9 +6,11 @@ from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
-from models.columns import ColumnReader
+from models.decoders.base import register
+from models.decoders.columns import ColumnReader
 
 
+@register("slots")
 class SlotReader(ColumnReader):
     """Each position attends to the columns: scores (N, max_length, num_classes).
 

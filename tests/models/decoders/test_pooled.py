@@ -8,7 +8,7 @@ from torch import nn
 
 import losses
 import models
-from models.pooled import PooledReader
+from models.decoders.pooled import PooledReader
 
 
 class Features(nn.Module):

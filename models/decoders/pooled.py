@@ -7,9 +7,10 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from models.backbones import Trunk
-from models.reader import Outputs, Reader, Scores, length_head
+from models.decoders.base import Outputs, Reader, Scores, length_head, register
 
 
+@register("pooled")
 class PooledReader(Reader):
     """Scores (N, max_length, num_classes) from the average of the trunk's features.
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from models.backbones import Trunk
-from models.reader import Outputs, Reader, Scores, length_head
+from models.decoders.base import Outputs, Reader, Scores, length_head, register
 
 
 def fold(features: Tensor) -> Tensor:
@@ -56,6 +56,7 @@ class ColumnHead(nn.Module):
         return scores
 
 
+@register("columns")
 class ColumnReader(Reader):
     """A linear layer on every column: scores (N, T, num_classes), T = image width / width stride.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from models.trunks.base import register
+
 
 class _Residual(nn.Module):
     """Two 3x3 convolutions around a shortcut (He et al., 2016)."""
@@ -30,10 +32,11 @@ def _conv(inside: int, outside: int) -> list[nn.Module]:
     ]
 
 
-def small_cnn() -> nn.Sequential:
+@register("small_cnn")
+def small_cnn(channels: int) -> nn.Sequential:
     """0.5 M parameters; strides 16 in height and 8 in width as built."""
     return nn.Sequential(
-        nn.Conv2d(3, 24, 3, stride=2, padding=1, bias=False),
+        nn.Conv2d(channels, 24, 3, stride=2, padding=1, bias=False),
         nn.BatchNorm2d(24),
         nn.ReLU(inplace=True),
         *_conv(24, 48),
