@@ -1,6 +1,6 @@
 # Every target sets up by itself. Nothing here deletes runs.
 DATA   ?=
-PRESET ?= quick
+PRESET ?=
 OUT    ?= outputs
 JOBS   ?=
 SEEDS  ?=
@@ -15,6 +15,7 @@ PYTHON ?= python3
 
 VENV := .venv
 MODULE := $(VENV)/bin/python -m
+HEAD_TO_HEAD := $(VENV)/bin/head-to-head
 # Any file that exists is not remade: no half-made environment has this one.
 READY := $(VENV)/ready
 
@@ -27,9 +28,10 @@ help:  ## This list
 	@echo
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 	@echo
-	@echo "Variables: DATA a folder, empty for the embedded strings; PRESET ($(PRESET)) a name in"
-	@echo "experiments/configs or a .toml file; OUT ($(OUT)) all state; JOBS runs side by side;"
-	@echo "SEEDS a count (3) or a list (4,7); PORT ($(PORT)) of the UI or server; PYTHON ($(PYTHON));"
+	@echo "Variables: DATA a folder, empty for the embedded strings; PRESET a name in"
+	@echo "experiments/configs or a .toml file, empty for the one that the target's line names; OUT"
+	@echo "($(OUT)) all state; JOBS runs side by side; SEEDS a count (3) or a list (4,7); PORT"
+	@echo "($(PORT)) of the UI or server; PYTHON ($(PYTHON));"
 	@echo "IMAGES a folder, an image or a quoted pattern; RUN ($(RUN)) an MLflow id; OUTPUT a new"
 	@echo "CSV; ACCURACY (0.98): mark readings too unsure to be right that often; ARM and TRIALS of"
 	@echo "a search: one loss or arm in place of all, and for each how many."
@@ -44,36 +46,35 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 data: $(READY)  ## Fetch the published data set into OUT/data/cells, checked
-	@$(MODULE) experiments data --out '$(OUT)'
+	@$(HEAD_TO_HEAD) data --out '$(OUT)'
 
-ablation: $(READY)  ## Train every arm of PRESET on DATA, then compare; finished runs are skipped
-	@$(MODULE) experiments ablation --preset '$(PRESET)' --out '$(OUT)' \
+ablation: $(READY)  ## Train every arm of PRESET (quick) on DATA, then compare; finished runs are skipped
+	@$(HEAD_TO_HEAD) ablation --out '$(OUT)' $(if $(PRESET),--preset '$(PRESET)') \
 	  $(if $(DATA),--data '$(DATA)') $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
 
-# Not the preset of the other targets, unless one is given.
-search: $(READY)  ## Tune the arms of PRESET=search, then train the best on fresh seeds
-	@$(MODULE) experiments search --out '$(OUT)' \
-	  --config '$(if $(filter file,$(origin PRESET)),search,$(PRESET))' \
+search: $(READY)  ## Tune the arms of PRESET (search), then train the best on fresh seeds
+	@$(HEAD_TO_HEAD) search --out '$(OUT)' $(if $(PRESET),--preset '$(PRESET)') \
 	  $(if $(DATA),--data '$(DATA)') $(if $(JOBS),--jobs '$(JOBS)') \
 	  $(if $(ARM),--arm '$(ARM)') $(if $(TRIALS),--trials '$(TRIALS)')
 
-audit: $(READY)  ## What is wrong with DATA, for the charset and size of PRESET
-	@$(MODULE) experiments audit --out '$(OUT)' --config '$(PRESET)' $(if $(DATA),--data '$(DATA)')
+audit: $(READY)  ## What is wrong with DATA, for the charset and size of PRESET (ablation)
+	@$(HEAD_TO_HEAD) audit --out '$(OUT)' \
+	  $(if $(PRESET),--preset '$(PRESET)') $(if $(DATA),--data '$(DATA)')
 
 suspects: $(READY)  ## The labels that all arms doubt, from the runs of PRESET=suspects
-	@$(MODULE) experiments suspects --out '$(OUT)' $(if $(DATA),--data '$(DATA)')
+	@$(HEAD_TO_HEAD) suspects --out '$(OUT)' $(if $(DATA),--data '$(DATA)')
 
 predict: $(READY)  ## Read IMAGES with RUN; a table, and a CSV where OUTPUT is given
 	@test -n '$(IMAGES)' \
 	  || { echo "error: no IMAGES: give a folder, an image or 'in/**/*.png'" >&2; exit 2; }
-	@$(MODULE) experiments predict --run '$(RUN)' --out '$(OUT)' \
+	@$(HEAD_TO_HEAD) predict --run '$(RUN)' --out '$(OUT)' \
 	  $(if $(OUTPUT),--output '$(OUTPUT)') $(if $(ACCURACY),--accuracy '$(ACCURACY)') -- '$(IMAGES)'
 
 serve: $(READY)  ## The champion behind MLflow's own server, on 127.0.0.1
-	@$(MODULE) experiments serve --port '$(PORT)' --out '$(OUT)'
+	@$(HEAD_TO_HEAD) serve --port '$(PORT)' --out '$(OUT)'
 
 report: $(READY)  ## Rebuild OUT/report from what MLflow holds, with pictures from DATA
-	@$(MODULE) experiments report --out '$(OUT)' $(if $(DATA),--data '$(DATA)')
+	@$(HEAD_TO_HEAD) report --out '$(OUT)' $(if $(DATA),--data '$(DATA)')
 
 ui: $(READY)  ## MLflow's own pages of OUT on 127.0.0.1
 	@test -f '$(OUT)/mlflow.db' \

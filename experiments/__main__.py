@@ -1,4 +1,4 @@
-"""The command line: python -m experiments COMMAND."""
+"""The command line: head-to-head COMMAND, or from the clone python -m experiments COMMAND."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from experiments.deploy import commands as finished
 from experiments.errors import UserError
-from experiments.options import OUT, Data, Out
+from experiments.options import OUT, Data, Out, Preset, Settings
 from experiments.search import commands as tuning
 
 # The commands import what they need when they run: --help and a wrong option answer at once.
@@ -24,17 +24,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="key=value over the config, such as image.width=80."),
-]
-
 
 @app.command()
 def ablation(
-    preset: Annotated[
-        str, typer.Option(help="A preset by name (quick, ablation, ...) or a .toml file.")
-    ] = "quick",
+    preset: Preset = "quick",
     data: Data = None,
     out: Out = OUT,
     jobs: Annotated[
@@ -54,10 +47,12 @@ def ablation(
 
 @app.command()
 def train(
+    preset: Annotated[
+        str | None, typer.Option(help="The settings that a preset's runs share; a name or .toml.")
+    ] = None,
     config: Annotated[
-        str,
-        typer.Option(help="A preset's shared settings (name or .toml), or a run's config.json."),
-    ],
+        Path | None, typer.Option(help="In place of a preset: a run's own config.json.")
+    ] = None,
     data: Data = None,
     out: Out = OUT,
     set_: Settings = None,
@@ -69,10 +64,9 @@ def train(
     ] = None,
 ) -> None:
     """Make one run, or go on with it. The last line is its MLflow id."""
-    from experiments.settings.config import run_config
-    from experiments.settings.presets import load_run, parse_override
+    from experiments.settings.presets import load_run
 
-    settings = run_config(load_run(config), dict(map(parse_override, set_ or [])))
+    settings = load_run(preset, config, set_)
     import torch
 
     from experiments.training.run import data_folder, run
@@ -104,7 +98,7 @@ def audit(
     json_: Annotated[
         Path | None, typer.Option("--json", help="A file to write the findings to, for programs.")
     ] = None,
-    config: Annotated[
+    preset: Annotated[
         str, typer.Option(help="Whose charset and image size to hold the data against.")
     ] = "ablation",
     strict: Annotated[
@@ -113,10 +107,9 @@ def audit(
     out: Out = OUT,
 ) -> None:
     """What is wrong with a data set: leaks, conflicts, labels, images; a page and JSON."""
-    from experiments.settings.config import run_config
     from experiments.settings.presets import load_run
 
-    settings = run_config(load_run(config), {})
+    settings = load_run(preset)
     from experiments.data.audit.findings import audit as examine
     from experiments.data.audit.page import page, write_json
     from experiments.training.progress import counting
@@ -183,8 +176,8 @@ def report(
 
 @app.command()
 def augmentations(
-    config: Annotated[
-        str, typer.Option(help="Whose strengths and image size: a preset or a run's config.json.")
+    preset: Annotated[
+        str, typer.Option(help="Whose strengths and image size to draw them with.")
     ] = "ablation",
     data: Data = None,
     out: Out = OUT,
@@ -192,11 +185,10 @@ def augmentations(
 ) -> None:
     """Show what each augmentation does to cells of DATA: OUT/figures/augmentation.png."""
     from experiments.pages.contact_sheet import write_augmentations
-    from experiments.settings.config import run_config
-    from experiments.settings.presets import load_run, parse_override
+    from experiments.settings.presets import load_run
     from experiments.training.run import data_folder
 
-    settings = run_config(load_run(config), dict(map(parse_override, set_ or [])))
+    settings = load_run(preset, overrides=set_)
     file = out / "figures" / "augmentation.png"
     write_augmentations(settings, data_folder(data, out), file)
     print(file)
@@ -218,7 +210,7 @@ def main() -> NoReturn:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _interrupted)
     try:
-        app()
+        app(prog_name="head-to-head")
     except UserError as error:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         sys.exit(2)

@@ -62,7 +62,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     """Run a command line in this process; returns the exit code, stdout and stderr."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["experiments", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["head-to-head", *map(str, arguments)])
         capsys.readouterr()  # what was said before is not the command's
         before = signal.getsignal(signal.SIGTERM)
         try:

@@ -16,7 +16,7 @@ from experiments.deploy.predict import load_model
 from experiments.deploy.voting import VIEWS, Member, read_together
 from experiments.errors import UserError
 from experiments.files import lock
-from experiments.settings.config import RECIPE, run_config
+from experiments.settings.config import RECIPE
 from experiments.settings.presets import load_run
 from experiments.tracking import RunRecord, Tracker
 from experiments.training.evaluation import human_metrics, label_metrics, write_tables
@@ -82,7 +82,7 @@ def _load(tracker: Tracker, run_id: str, folder: Path, out: Path) -> _Finished:
     if tags["kind"] != "run":
         raise UserError(f"{run_id}: is an {tags['kind']} itself; name runs that were trained")
     model, objective, _ = load_model(artifacts)
-    config = run_config(load_run(str(artifacts / "config.json")), {})
+    config = load_run(config=artifacts / "config.json")
     images = load_data(config, folder, out)
     if images.digest != tags["data_digest"]:
         raise UserError(

@@ -82,7 +82,7 @@ class Registry:
             return self._client.get_model_version_by_alias(MODEL, CHAMPION)
         except mlflow.MlflowException as error:
             raise UserError(
-                f"{self._out}: there is no champion yet; choose one with: python -m experiments "
+                f"{self._out}: there is no champion yet; choose one with: head-to-head "
                 "register, or name a run with --run"
             ) from error
 

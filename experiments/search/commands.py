@@ -16,8 +16,8 @@ app = typer.Typer()
 
 @app.command()
 def search(
-    config: Annotated[
-        str, typer.Option(help="A preset by name (search, ...) or a .toml file: arms and [search].")
+    preset: Annotated[
+        str, typer.Option(help="Arms and [search]: a preset by its name, or a .toml file.")
     ] = "search",
     arm: Annotated[
         str | None, typer.Option(help="One arm, by its loss or name; else all of the preset's.")
@@ -37,7 +37,7 @@ def search(
     from experiments.settings.presets import load_preset
     from experiments.sweep.pipeline import compare
 
-    found = tune(Path(config).stem, load_preset(config), data, out, arm, trials, jobs)
+    found = tune(Path(preset).stem, load_preset(preset), data, out, arm, trials, jobs)
     for line in found.lines:
         print(line)
     print(f"{found.best}: the arms as they are and at their best; now on fresh seeds")

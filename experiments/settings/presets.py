@@ -83,12 +83,22 @@ def load_preset(name: str) -> Preset:
         raise UserError(f"{path}: {one_line(error, Preset, {'stages': Stage})}") from error
 
 
-def load_run(file: str) -> dict[str, Any]:
-    """The settings of one run: those that a preset's runs share, or a run's own config.json."""
-    if not file.endswith(".json"):
-        return load_preset(file).run
+def load_run(
+    preset: str | None = None, config: Path | None = None, overrides: list[str] | None = None
+) -> RunConfig:
+    """One run: what a preset's runs share, or else a run's own config.json, under key=value pairs.
+
+    Raises UserError.
+    """
+    if (preset is None) == (config is None):
+        raise UserError("one run: give --preset, a name or .toml file, or --config, a config.json")
+    settings = _load_json(config) if config else load_preset(preset or "").run
+    return run_config(settings, dict(map(parse_override, overrides or [])))
+
+
+def _load_json(file: Path) -> dict[str, Any]:
     try:
-        loaded = json.loads(Path(file).read_text(encoding="utf-8"))
+        loaded = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{file}: cannot be read as JSON ({error}); name another file") from error
     if not isinstance(loaded, dict):

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+CODE = Path(__file__).parents[2]
+
 Process = subprocess.Popen[bytes]
 
 
@@ -25,12 +27,15 @@ def threads_each(jobs: int) -> int:
 
 
 def start(command: Sequence[str], log: Path) -> Process:
-    """Begin a command of `python -m experiments`; what it says goes into the log."""
+    """Begin a command of the suite, with this copy of its code; its output goes into the log."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    paths = [str(CODE), *filter(None, [os.environ.get("PYTHONPATH")])]
     with log.open("wb") as handle:
         # A session of its own: Ctrl-C reaches this process alone, which then stops each run once.
         return subprocess.Popen(
-            [sys.executable, "-m", "experiments", *command],
+            # -P: a folder named `experiments` where the user stands is not this package.
+            [sys.executable, "-P", "-m", "experiments", *command],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
             stdout=handle,
             stderr=subprocess.STDOUT,
             start_new_session=True,

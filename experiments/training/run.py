@@ -164,5 +164,5 @@ def made_by() -> dict[str, str]:
     return {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
-        "command": shlex.join(["python", "-m", "experiments", *sys.argv[1:]]),
+        "command": shlex.join(["head-to-head", *sys.argv[1:]]),
     }

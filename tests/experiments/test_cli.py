@@ -37,7 +37,7 @@ def damaged(data, tmp_path):
 
 def test_missing_folder(cli, tmp_path):
     gone = tmp_path / "gone"
-    one_line(cli("train", "--config", "smoke", "--data", gone, "--out", tmp_path), gone, "--data")
+    one_line(cli("train", "--preset", "smoke", "--data", gone, "--out", tmp_path), gone, "--data")
 
 
 def test_empty_list(cli, data, tmp_path):
@@ -52,7 +52,7 @@ def test_label_outside_the_charset(cli, data, tmp_path):
     lines = values.read_text().splitlines()
     lines[3] = "3.jpg;12x"
     values.write_text("\n".join(lines))
-    result = cli("train", "--config", "smoke", "--data", copy, "--out", tmp_path)
+    result = cli("train", "--preset", "smoke", "--data", copy, "--out", tmp_path)
     one_line(result, "row 4", "3.jpg", "'12x'", "charset")
 
 
@@ -60,7 +60,7 @@ def test_truncated_image(cli, data, tmp_path):
     copy = damaged(data, tmp_path)
     image = copy / "cell_images/training_set/5.jpg"
     image.write_bytes(image.read_bytes()[:300])
-    one_line(cli("train", "--config", "smoke", "--data", copy, "--out", tmp_path), image, "replace")
+    one_line(cli("train", "--preset", "smoke", "--data", copy, "--out", tmp_path), image, "replace")
 
 
 def test_listed_but_absent(cli, data, tmp_path):
@@ -71,19 +71,19 @@ def test_listed_but_absent(cli, data, tmp_path):
 
 
 def test_unknown_key(cli, data, tmp_path):
-    command = ("train", "--config", "smoke", "--data", data, "--out", tmp_path)
+    command = ("train", "--preset", "smoke", "--data", data, "--out", tmp_path)
     one_line(cli(*command, "--set", "epoch=3"), "epoch", "did you mean 'epochs'")
     one_line(cli(*command, "--set", "image.widht=3"), "image.widht", "image.width")
 
 
 def test_labels_that_ctc_cannot_emit(cli, data, tmp_path):
-    command = ("train", "--config", "smoke", "--data", data, "--out", tmp_path)
+    command = ("train", "--preset", "smoke", "--data", data, "--out", tmp_path)
     result = cli(*command, "--set", "image.width=16", "--set", "width_stride=8")
     one_line(result, ".jpg", "CTC needs", "2", "width_stride")
 
 
 def test_what_is_refused_leaves_no_run_behind(cli, data, tmp_path):
-    command = ("train", "--config", "smoke", "--data", data, "--out", tmp_path)
+    command = ("train", "--preset", "smoke", "--data", data, "--out", tmp_path)
     one_line(cli(*command, "--set", "image.width=16", "--set", "width_stride=8"), "CTC needs")
     one_line(cli(*command, "--set", "batch_size=500"), "add images or set batch_size")
     assert Tracker(tmp_path)._search("tags.kind = 'run'") == []

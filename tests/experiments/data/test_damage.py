@@ -94,7 +94,7 @@ def test_what_a_run_gets(bench, kind, made, plain, cli):
     if wanted.startswith("refused"):
         settings = [word for setting in (*SIZE, *made.settings) for word in ("--set", setting)]
         place = ("--data", bench.folder, "--out", bench.out)
-        code, _, said = cli("train", "--config", "smoke", *place, *settings)
+        code, _, said = cli("train", "--preset", "smoke", *place, *settings)
         assert code == 2
         assert said.startswith("error: ")
         assert len(said.splitlines()) == 1

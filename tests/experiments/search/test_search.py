@@ -118,7 +118,7 @@ def test_where_it_begins_is_inside_the_space(low, high):
 def test_what_cannot_be_searched_is_one_line(cli, make_cells, tmp_path, preset, said):
     (tmp_path / "mine.toml").write_text(preset)
     code, _, error = cli(
-        *("search", "--config", tmp_path / "mine.toml", "--data", make_cells()),
+        *("search", "--preset", tmp_path / "mine.toml", "--data", make_cells()),
         *("--out", tmp_path / "out"),
     )
     assert code == 2
@@ -131,7 +131,7 @@ def test_a_whole_search_from_trials_to_fresh_seeds(cli, tmp_path):
     data = ensure_strings(tmp_path, counts={"train": 160, "val": 32, "dev": 32})
     (tmp_path / "mine.toml").write_text(PRESET)
     out = tmp_path / "out"
-    command = ["search", "--config", tmp_path / "mine.toml", "--data", data, "--out", out]
+    command = ["search", "--preset", tmp_path / "mine.toml", "--data", data, "--out", out]
     code, said, error = cli(*command)
     assert code == 0, error
     home = out / "search" / "mine"

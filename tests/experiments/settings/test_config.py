@@ -470,7 +470,7 @@ def test_every_preset_loads_and_expands_into_different_runs(name):
     assert configs
     assert len({config.run_hash("d") for config in configs}) == len(configs)
     # A preset is also taken as the settings of one run.
-    assert isinstance(run_config(load_run(name), {}), RunConfig)
+    assert isinstance(load_run(name), RunConfig)
 
 
 def differences(one, other) -> set[str]:
@@ -563,7 +563,7 @@ def test_a_run_is_made_again_from_its_own_config_json(tmp_path, settings):
     config = run_config(settings, {"seed": 11})
     file = tmp_path / "config.json"
     file.write_text(config.model_dump_json(indent=1))
-    again = run_config(load_run(str(file)), {})
+    again = load_run(config=file)
     assert again == config
     assert again.run_hash("d") == config.run_hash("d")
     assert again.model_dump_json() == config.model_dump_json()
@@ -575,7 +575,7 @@ def test_a_config_json_that_is_none_is_one_line_that_names_it(tmp_path, content)
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(UserError, match=r"config\.json") as caught:
-        load_run(str(file))
+        load_run(config=file)
     assert "\n" not in str(caught.value)
 
 

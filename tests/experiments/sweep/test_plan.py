@@ -432,7 +432,7 @@ def test_stages_come_first_feed_the_next_and_are_made_once(cli, data, few_string
     assert (code, "0 made, 4 finished before" in said) == (0, True)
 
     # By hand, from a run by its hash; one that there is not is a line.
-    by_hand = ("train", "--config", preset, "--data", data, "--out", out)
+    by_hand = ("train", "--preset", preset, "--data", data, "--out", out)
     code, said, _ = cli(*by_hand, "--set", f"start={second}", "--set", "epochs=2")
     assert code == 0
     assert f"starts from {second}: " in said

@@ -11,8 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from experiments.data.synthetic.strings import ensure_strings
-from experiments.settings.config import run_config
-from experiments.settings.presets import load_run, parse_override
+from experiments.settings.presets import load_run
 from experiments.tracking import Tracker
 from experiments.training.run import run
 
@@ -23,7 +22,7 @@ EPOCHS = 4
 def command(data: Path, out: Path, *settings: str) -> list[str]:
     sets = [part for setting in (f"epochs={EPOCHS}", *settings) for part in ("--set", setting)]
     return [
-        *(sys.executable, "-m", "experiments", "train", "--config", "smoke", "--threads", "1"),
+        *(sys.executable, "-m", "experiments", "train", "--preset", "smoke", "--threads", "1"),
         *("--data", str(data), "--out", str(out), *sets),
     ]
 
@@ -100,6 +99,6 @@ def test_a_killed_run_ends_with_the_same_weights_bit_for_bit(tmp_path, settings)
 
     # And a third start has nothing to do.
     before = artifact(broken, resumed, "weights.safetensors").stat().st_mtime_ns
-    config = run_config(load_run("smoke"), {"epochs": EPOCHS} | dict(map(parse_override, settings)))
+    config = load_run("smoke", overrides=[f"epochs={EPOCHS}", *settings])
     assert run(config, data, broken) == resumed
     assert artifact(broken, resumed, "weights.safetensors").stat().st_mtime_ns == before

@@ -397,16 +397,16 @@ def test_a_failed_second_download_keeps_the_first(published, cells, out):
 
 
 def command_line(published, out):
-    """`python -m experiments data` in a process of its own, with this source."""
+    """`head-to-head data` in a process of its own, with this source."""
     code = (
         "import signal, sys\n"
         # A shell that starts the tests in the background has the interrupt ignored.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from experiments.data.archive import Limits\n"
-        "from experiments.data.fetch import *\n"
-        "import experiments.data.fetch as module\n"
+        "from experiments.data.published.archive import Limits\n"
+        "from experiments.data.published.fetch import *\n"
+        "import experiments.data.published.fetch as module\n"
         f"module.PUBLISHED = {published.source!r}\n"
-        f"sys.argv = ['experiments', 'data', '--out', {str(out)!r}]\n"
+        f"sys.argv = ['head-to-head', 'data', '--out', {str(out)!r}]\n"
         "from experiments.__main__ import main\n"
         "main()\n"
     )
