@@ -82,11 +82,14 @@ ui: $(READY)  ## MLflow's own pages of OUT on 127.0.0.1
 	@MLFLOW_DISABLE_TELEMETRY=true $(MODULE) mlflow ui --host 127.0.0.1 --port '$(PORT)' \
 	  --backend-store-uri "sqlite:///$$(realpath '$(OUT)')/mlflow.db"
 
+# A process a core, one thread each. A file's tests stay together: what they share is made once.
+PYTEST := OMP_NUM_THREADS=1 $(MODULE) pytest --numprocesses auto --dist loadfile
+
 test: $(READY)  ## The fast tests, minutes
-	@$(MODULE) pytest -m 'not slow'
+	@$(PYTEST) -m 'not slow'
 
 test-slow: $(READY)  ## The tests that train for minutes
-	@$(MODULE) pytest -m slow
+	@$(PYTEST) -m slow
 
 lint: $(READY)  ## Formatting, lint and types
 	@$(MODULE) ruff format --check .

@@ -101,7 +101,7 @@ def read_cells(
         found = " and ".join(p.name for p in tables[:2]) or "no .csv file"
         raise UserError(
             f"{folder}: {found} and no {_VALUES}; give it one .csv with file name and value, or "
-            "the published layout (see the README)"
+            "the published layout (see experiments/data/README.md)"
         )
     return _read_table(folder, tables[0], charset, on_problem)
 

@@ -138,7 +138,7 @@ def name_in(line: str, values: Values) -> str:
 def lines(file: Path) -> list[tuple[int, str]]:
     """The rows that are not blank, stripped, with their numbers as an editor counts them."""
     if (lacking := lacks(file)) == "absent":
-        raise UserError(f"{file}: no such file; the README shows the layout")
+        raise UserError(f"{file}: no such file; experiments/data/README.md shows the layout")
     if lacking:
         raise UserError(f"{file}: {lacking}; put the list there")
     try:
