@@ -120,6 +120,4 @@ def diverged(config: RunConfig, what: str) -> DivergedError:
     """The error for a training that came to this."""
     settings = config.optimizer.model_dump()
     rates = [f"optimizer.{key}={value:g}" for key, value in settings.items() if key.endswith("lr")]
-    return DivergedError(
-        f"training diverged: {what}; lower the learning rate ({', '.join(rates)})"
-    )
+    return DivergedError(f"training diverged: {what}; lower the learning rate ({', '.join(rates)})")
