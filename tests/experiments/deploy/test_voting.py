@@ -19,7 +19,7 @@ from losses.ctc import CTC
 from models import Outputs, Scores
 from models.decoders.latent_lstm import LatentLSTMReader
 from tests.arms import DEFAULT_ARMS, LABELS, drawn
-from tests.models.test_decoders import Given, unrolled_by_hand
+from tests.models.decoders.test_latent_lstm import Given, unrolled_by_hand
 
 STILL = Affine(degrees=0, translate=0, scale=(1, 1), shear=0)
 ctc = CTC(charset="73", max_length=3)
