@@ -199,7 +199,7 @@ def test_a_failed_run_is_reported_and_the_rest_goes_on(cli, data, tmp_path):
     assert code == 1
     assert "1 made, 0 finished before, 1 failed" in said
     log = err.split("see ")[1].strip()
-    assert "non-finite" in Path(log).read_text()
+    assert "training diverged" in Path(log).read_text()
     assert "FAILED" in (out / "report/report.md").read_text()
 
 
