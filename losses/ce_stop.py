@@ -38,7 +38,7 @@ class CrossEntropyStop(Objective):
     after_stop: what the positions behind the stop have to say. "ignore" leaves them out of the
         loss. "zero" is the published way: they are filled with class 0 and count. A decoder that
         reads its own output (latent_lstm) knows that it has stopped; parallel slots do not, and
-        must tell a '0' that was written from one that fills.
+        must distinguish a '0' that was written from one that fills.
     label_smoothing: how much of each position's target is spread evenly over all classes
         (arXiv:1512.00567).
     focal_gamma: each position's cross-entropy is multiplied by (1 - p) ** focal_gamma, p being the

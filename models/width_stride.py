@@ -9,7 +9,7 @@ from models.meta import run_on_meta
 
 _Windowed = nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d
 
-# Large enough for every classifier, and a power of two wide, so that widths tell stages apart.
+# Large enough for every classifier, and a power of two wide, so that widths distinguish stages.
 IMAGE = (3, 128, 256)
 
 

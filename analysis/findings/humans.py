@@ -116,7 +116,7 @@ def agreement_by_kind(readings: pd.DataFrame) -> pd.DataFrame:
 def known_truth(results: Results, digest: str) -> pd.Series:
     """The labels of images that people read, by file name: those of identical labelled images.
 
-    Older runs told no labels of these images. Of them the labels of validation and test images
+    Older runs logged no labels of these images. Of them the labels of validation and test images
     serve, so that some are missing. Conflicting labels are none.
     """
     runs = results.runs.index[results.runs["tags.data_digest"] == digest]

@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# The objective and the decoder: what this comparison is about is always told.
+# The objective and the decoder: what this comparison is about is always named.
 _ALWAYS = 2
 _START = "start="
 
-# Okabe and Ito's colours, which the colour-blind can tell apart, but for the yellow, which white
-# paper swallows.
+# Okabe and Ito's colours, which the colour-blind can distinguish, without the yellow, which is lost
+# on white paper.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1, 1.5), (7, 1.5, 1.5, 1.5), (3, 1), ())
 
-# As many arms can be told apart where their lines cross.
+# So many arms can be distinguished where their lines cross.
 LINES = len(_COLOURS)
 
 
@@ -33,7 +33,7 @@ def short_names(labels: Sequence[str]) -> tuple[dict[str, str], str]:
     """A short name for each label, no two the same, and what it leaves out, in words.
 
     Loss and decoder stay. What all labels share goes, and so does the commonest value of a
-    setting (`key=value`) among the labels that tell it.
+    setting (`key=value`) among the labels that name it.
     """
     tokens = {label: _tokens(label) for label in labels}
     shared = [
@@ -47,7 +47,7 @@ def short_names(labels: Sequence[str]) -> tuple[dict[str, str], str]:
             if "=" in token and token not in shared and not token.startswith(_START):
                 values.setdefault(token.split("=")[0], Counter())[token] += 1
     # Of values as common the first in the alphabet, so that the order of arms decides nothing.
-    # What one arm alone tells is what tells it apart.
+    # What one arm alone names is what distinguishes it.
     usual = {
         min(found, key=lambda t: (-found[t], t)) for found in values.values() if found.total() > 1
     }
@@ -59,15 +59,15 @@ def short_names(labels: Sequence[str]) -> tuple[dict[str, str], str]:
         )
         for label, of_label in tokens.items()
     }
-    if len(set(names.values())) < len(names):  # only one of them tells a setting at all
+    if len(set(names.values())) < len(names):  # only one of them names a setting at all
         return {label: label for label in labels}, ""
-    told = [f"all arms are `{' '.join(shared)}`"] if shared else []
+    note = [f"all arms are `{' '.join(shared)}`"] if shared else []
     if usual:
-        told.append(f"where a name does not say otherwise `{' '.join(sorted(usual))}`")
-    return names, "; ".join(told)
+        note.append(f"where a name does not say otherwise `{' '.join(sorted(usual))}`")
+    return names, "; ".join(note)
 
 
-# Of what is told by its row alone.
+# Of what is named by its row alone.
 PLAIN = Look("#666666", "o", ())
 
 

@@ -31,7 +31,7 @@ PictureOf = Callable[[str, str, str], bytes | None]
 
 @dataclass(frozen=True)
 class Chapter:
-    """What is told of one data set and split.
+    """What is reported of one data set and split.
 
     section: its runs. predictions: theirs, with `arm` and `seed`. arms: a row an arm, the best by
         validation first. pairs: arms that differ in the loss alone. headline: the one the answer is

@@ -34,13 +34,13 @@ def write_cost(page: Page, chapter: Chapter) -> None:
     """Accuracy against cost, then learning curves."""
     runs = chapter.section.runs
     page.text("### Cost")
-    told = {column: head for column, head in _COSTS.items() if column in runs}
-    means = runs.groupby("label")[list(told)].mean().rename(columns=told)
+    reported = {column: head for column, head in _COSTS.items() if column in runs}
+    means = runs.groupby("label")[list(reported)].mean().rename(columns=reported)
     table = means.reindex(list(chapter.arms["label"]))
     table.insert(0, "exact_match", chapter.arms.set_index("label")[chapter.clean_metric])
     energy = _energy(chapter)
     _chart(page, chapter, table)
-    heads = list(told.values())
+    heads = list(reported.values())
     spread = chapter.arms.set_index("label")[f"{chapter.clean_metric}_sd"]
     page.table(
         ["arm", "leak-free test", *heads, *(["energy, Wh"] if len(energy) else [])],
@@ -63,10 +63,10 @@ def write_cost(page: Page, chapter: Chapter) -> None:
         + (
             "Energy is a GPU's mean power times the seconds of training: no CPU is in it."
             if len(energy)
-            else "Energy is not told: only a GPU's power is read, and none of these runs had one."
+            else "No energy is reported: only a GPU's power is read, and none of these runs had one."
         )
     )
-    if lacking := [head for column, head in _COSTS.items() if column not in told]:
+    if lacking := [head for column, head in _COSTS.items() if column not in reported]:
         page.text(f"No run has logged: {', '.join(lacking)}.")
     _curves(page, chapter)
 

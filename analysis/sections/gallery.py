@@ -10,16 +10,16 @@ from analysis.sections.chapter import Chapter, PictureOf
 
 
 def write_gallery(
-    page: Page, chapter: Chapter, images: pd.DataFrame, told: str, picture_of: PictureOf | None
+    page: Page, chapter: Chapter, images: pd.DataFrame, note: str, picture_of: PictureOf | None
 ) -> None:
     """A picture a row, or its caption alone where there is none, and why.
 
-    images: part, filename, and what `told`, a format, says of a row.
+    images: part, filename, and what `note`, a format, says of a row.
     """
     shown, unseen = [], []
     for image in images.to_dict("records"):
         part, filename = str(image["part"]), str(image["filename"])
-        caption = f"{part} {filename}: {told.format_map({str(k): v for k, v in image.items()})}"
+        caption = f"{part} {filename}: {note.format_map({str(k): v for k, v in image.items()})}"
         content = picture_of(chapter.section.digest, part, filename) if picture_of else None
         if content is None:
             unseen.append(caption)

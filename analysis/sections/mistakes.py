@@ -44,7 +44,7 @@ def _slices(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -> No
             + " by length of the label, its adjacent repeats, separators and sign; the same "
             "numbers stand in the table below.",
             "Exact match by what the label is like, on the leak-free test images. Bars: 95% "
-            "intervals over images and seeds; with few of them arms are hardly told apart.",
+            "intervals over images and seeds; with few of them hardly any difference can be shown.",
         )
     )
     wide = slices.pivot(index=["slice", "value"], columns="arm", values="estimate")
@@ -148,14 +148,14 @@ def _galleries(
         return
     page.text(
         f"What most runs of these arms misread, of {count(int(hardest['runs'].max()), 'run')} that "
-        "read an image; not seldom the label is what is wrong."
+        "read an image; often it is the label that is wrong."
     )
-    told = "label {truth}, read {reading}; {wrong} of {runs} wrong"
-    write_gallery(page, chapter, hardest, told, picture_of)
+    note = "label {truth}, read {reading}; {wrong} of {runs} wrong"
+    write_gallery(page, chapter, hardest, note, picture_of)
     two = chapter.drawn[:2]
     sure = errors.most_confident(test[test["arm"].isin(two)]).head(_PICTURES)
     page.text("#### The most confident mistakes")
     page.text(f"Of {' and '.join(code(chapter.names[arm]) for arm in two)}, the surest first.")
-    told = "label {truth}, read {reading} ({confidence:.3f}) by {name}, seed {seed}"
+    note = "label {truth}, read {reading} ({confidence:.3f}) by {name}, seed {seed}"
     sure = sure.assign(name=sure["arm"].map(chapter.names))
-    write_gallery(page, chapter, sure, told, picture_of)
+    write_gallery(page, chapter, sure, note, picture_of)

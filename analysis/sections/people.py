@@ -154,7 +154,7 @@ def _disputed(
     shown = chapter.drawn[:2]
     arms = [arm for arm in shown if arm in table]
     page.text("#### Images on which the people differ")
-    told = pd.DataFrame(
+    differing = pd.DataFrame(
         {
             "part": "human",
             "filename": table.index,
@@ -167,4 +167,4 @@ def _disputed(
             else "",
         }
     )  # fmt: skip
-    write_gallery(page, chapter, told, "people {people}{label}{arms}", picture_of)
+    write_gallery(page, chapter, differing, "people {people}{label}{arms}", picture_of)

@@ -120,8 +120,8 @@ def _settings(page: Page, tuning: Tuning) -> None:
 
 
 def _importance(page: Page, tuning: Tuning) -> None:
-    told = [study for study in tuning.studies if study.importance]
-    if not told:
+    known = [study for study in tuning.studies if study.importance]
+    if not known:
         page.text("Too few trials are complete to say which setting mattered.")
         return
     page.text(
@@ -129,13 +129,13 @@ def _importance(page: Page, tuning: Tuning) -> None:
         "percent, the bounds of the cyclic rate (`max_lr`, `base_ratio`) and the most important "
         "others. With so few trials this is rough."
     )
-    mean = pd.DataFrame([study.importance for study in told]).mean()
+    mean = pd.DataFrame([study.importance for study in known]).mean()
     others = mean.drop(["max_lr", "base_ratio"], errors="ignore")
     keys = ["max_lr", "base_ratio", *others.nlargest(_IMPORTANT).index]
     page.table(
-        ["setting", *(f"{study.arm}, {study.sampler}" for study in told)],
+        ["setting", *(f"{study.arm}, {study.sampler}" for study in known)],
         [
-            [key, *(percent(study.importance.get(key, float("nan")), 0) for study in told)]
+            [key, *(percent(study.importance.get(key, float("nan")), 0) for study in known)]
             for key in keys
         ],
     )
@@ -157,7 +157,7 @@ def _pruning(tuning: Tuning) -> str:
         parts.append(text)
     return (
         "Pruning: a trial is stopped at the end of a cycle where it is below the median of those "
-        "that were complete at the same epoch. Random search prunes nothing, so its curves tell "
+        "that were complete at the same epoch. Random search prunes nothing, so its curves show "
         f"what pruning would have thrown away. {'. '.join(parts)}."
     )
 

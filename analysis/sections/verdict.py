@@ -130,12 +130,12 @@ def _uneven(chapter: Chapter) -> str:
         return ""
     folds = runs["config.fold"].nunique() > 1
 
-    def told(lacked: set[tuple[str, str]]) -> str:
+    def listed(lacked: set[tuple[str, str]]) -> str:
         return ", ".join(
             f"seed {seed}" + (f" fold {fold}" if folds else "") for seed, fold in sorted(lacked)
         )
 
-    parts = [f"{code(chapter.names[k])} lacks {told(v)}" for k, v in lacking.items()]
+    parts = [f"{code(chapter.names[k])} lacks {listed(v)}" for k, v in lacking.items()]
     return (
         "**Not all arms have the same runs**, so that the means above are not over the same "
         "seeds or folds; paired differences are, over those that both have. "

@@ -31,7 +31,7 @@ class Comparison:
     arms: what identifies the two; first and second are their labels, losses their losses.
     run_ids: the runs behind it, of the first and of the second.
     seeds, images: how many of each.
-    difference: its `one_seed` tells that all below holds for that seed alone.
+    difference: its `one_seed` says that all below holds for that seed alone.
     p: against "no difference". Of the seeds and images as samples; with one seed exact (McNemar).
         By itself it holds for a pair that was chosen without looking at the test part.
     p_exact: the same for the seeds that were run and no others; with one seed it is `p`.

@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 
 # Two arms that differ by less are called equivalent, unless somebody asks for another margin.
 MARGIN = 0.01
-# No p-value is told more exactly than this.
+# No p-value is reported more exactly than this.
 _SMALLEST = 1e-50
 
 
@@ -125,7 +125,7 @@ def paired_difference(
     and Metz, 1992). With one seed only the images vary.
 
     Two imagined images, one read right by `first` alone and one by `second` alone, keep the
-    interval honest where few images or none tell the arms apart (Bonett and Price, 2012).
+    interval honest where few images or none differ between the arms (Bonett and Price, 2012).
     """
     gain = first.astype(float) - second.astype(float)
     gains, sizes = _by_group(gain, groups)

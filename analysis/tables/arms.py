@@ -13,7 +13,7 @@ from analysis.tables.warm_starts import join, pretraining
 
 # What names an arm at sight; other settings are added where arms differ in them.
 _NAMED = ["config.loss", "config.decoder", "config.backbone", "config.augmentation"]
-# What tells apart the runs of one arm; the folds of one seed are its test part together.
+# What distinguishes the runs of one arm; the folds of one seed are its test part together.
 OF_A_RUN = ("config.seed", "config.fold")
 # What may differ between two arms that are compared for their loss: it comes with the loss.
 _OF_THE_LOSS = ("config.loss", "config.decoder", "config.hidden")
@@ -59,7 +59,7 @@ def sections(results: Results) -> list[Section]:
             plain=join(runs[[c for c in config if c != "config.ema"]].assign(start=start["arm"])),
             label=_labels(runs, config, tuned) + start["label"].map(lambda s: s and f" start={s}"),
         )
-        # What two arms started from can differ in more than its name tells.
+        # What two arms started from can differ in more than its name says.
         shared = named.groupby("label")["arm"].transform("nunique") > 1
         marks = named["arm"].map(lambda text: f" {hashlib.sha256(text.encode()).hexdigest()[:4]}")
         named["label"] += marks.where(shared, "")
@@ -104,9 +104,9 @@ def arms(section: Section) -> pd.DataFrame:
 
 
 def _labels(runs: pd.DataFrame, config: list[str], tuned: pd.Series) -> pd.Series:
-    """loss decoder backbone augmentation, and what else tells apart runs of the same four.
+    """loss decoder backbone augmentation, and what else distinguishes runs of the same four.
 
-    tuned: the sampler that found a run's settings, which tell little by themselves; else empty.
+    tuned: the sampler that found a run's settings, which say little by themselves; else empty.
     """
     labels = runs[_NAMED].agg(" ".join, axis=1)
     extra = [c for c in config if c not in _NAMED]

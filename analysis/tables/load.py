@@ -180,7 +180,7 @@ def _predictions(folder: Path, about: Callable[[bytes], pd.DataFrame]) -> pd.Dat
 
 def _about(content: bytes) -> pd.DataFrame:
     """An images.csv, which is the same for many runs."""
-    # Runs of an older recipe did not tell all of these.
+    # Runs of an older recipe did not log all of these.
     table = _table(content).reindex(columns=[*_IMAGE, *_ABOUT], fill_value="")
     return table.assign(
         group=table["group"].astype(int),

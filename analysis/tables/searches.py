@@ -19,9 +19,9 @@ def by(sampler: str) -> str:
 def found_by_search(searches: dict[str, dict[str, Any]], runs: pd.DataFrame) -> pd.Series:
     """For each run, by its id, the sampler that found its settings; empty where none did."""
     found = pd.Series("", index=runs.index)
-    for told in searches.values():
-        for study in told["studies"]:
-            settings = told["fresh"].get(f"{study['arm']} {by(study['sampler'])}")
+    for record in searches.values():
+        for study in record["studies"]:
+            settings = record["fresh"].get(f"{study['arm']} {by(study['sampler'])}")
             if settings is not None:
                 found[runs_with(settings, runs)] = study["sampler"]
     return found

@@ -1,4 +1,4 @@
-"""What each run started from, told without seeds: seeds of one arm start from runs of one kind."""
+"""What each run started from, without seeds: those of one arm start from runs of one kind."""
 
 from __future__ import annotations
 

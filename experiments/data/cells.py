@@ -10,7 +10,7 @@ The published layout:
     output/human1.txt, human2.txt         optional: what two people read, filename;value
     output/output1.txt, output2.txt       optional: what a published model read
 
-Or a folder with images and one .csv file of two columns, file name and value, parted by ',' or
+Or a folder with images and one .csv file of two columns, file name and value, separated by ',' or
 ';'. It has no lists: the split cuts its test part.
 
 Nothing is ever written here.

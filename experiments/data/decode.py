@@ -81,7 +81,7 @@ def digest(content: bytes) -> bytes:
 
 
 def identity(image: Image.Image) -> bytes:
-    """A digest of size and pixels: alike for two images that no reader could tell apart."""
+    """A digest of size and pixels: the same for two images that no reader could distinguish."""
     return hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
 
 
@@ -96,7 +96,7 @@ def _rgb(name: str, content: bytes) -> Image.Image:
             # A photo of several sizes in one file (MPO) is one image.
             if (frames := getattr(file, "n_frames", 1)) > 1 and file.format != "MPO":
                 raise ValueError(f"it has {frames} frames")
-            # What is white in 32 bits is told by no format but this, which Pillow scales to 16.
+            # What is white in 32 bits is declared by no format but this, which Pillow scales to 16.
             if file.mode == "F" or (file.mode == "I" and file.format != "PPM"):
                 raise ValueError("its greys are 32-bit numbers")
             return _to_rgb(ImageOps.exif_transpose(file))

@@ -93,10 +93,10 @@ def read_values(file: Path, on_problem: OnProblem) -> Values:
             f"{file}, row {header_row}: {_shortened.repr(header)} is no header; put filename;value "
             "first"
         )
-    parted = [(number, line, line.partition(";")) for number, line in rows]
+    split = [(number, line, line.partition(";")) for number, line in rows]
     pairs = [
         (number, line, (name.rstrip(), value.lstrip()) if separator else None)
-        for number, line, (name, separator, value) in parted
+        for number, line, (name, separator, value) in split
     ]
     return _gather(file, pairs, "filename;value", on_problem)
 

@@ -118,11 +118,11 @@ def _readme(trained: Trained, outputs: list[str]) -> str:
     charset = objective.charset
     grey = ", grey (0.299 R + 0.587 G + 0.114 B)" if size.channels == 1 else ""
     pad = f", {size.pad} rows of black above and below" if size.pad else ""
-    told = {
+    described = {
         "steps": "(N, steps, classes), the scores of each step",
         "lengths": "(N, lengths), the scores of a text's length, from 1 character on",
     }
-    lines = "\n".join(f"- `{name}`: float32 {told[name]}, not normalised" for name in outputs)
+    lines = "\n".join(f"- `{name}`: float32 {described[name]}, not normalised" for name in outputs)
     return f"""# A reader of short handwritten numbers
 
 `{WEIGHTS}` and `{SETTINGS}` are the trained model of one run; `{ONNX}` is the same in

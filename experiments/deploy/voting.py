@@ -111,18 +111,18 @@ class _Voice(NamedTuple):
         scores = Scores(*(None if s is None else s[rows] for s in self.scores))  # type: ignore[arg-type]
         log_p = objective.log_probability(scores, texts)
         if model.autoregressive:
-            # Its scores go on from its own reading; those of another text are had by telling it
-            # that. An empty text tells nothing, and a longer one than it has steps is impossible.
+            # Its scores go on from its own reading; those of another text come from giving it
+            # that. An empty text gives nothing, and a longer one than it has steps is impossible.
             others = [
                 k
                 for k, (row, text) in enumerate(zip(rows, texts, strict=True))
                 if text != self.readings[row].text and 1 <= len(text) <= objective.max_length
             ]
             if others:
-                told = [texts[k] for k in others]
-                teacher = objective.encode(told).classes.to(self.inputs.device)
+                forced_texts = [texts[k] for k in others]
+                teacher = objective.encode(forced_texts).classes.to(self.inputs.device)
                 forced = model(self.inputs[[rows[k] for k in others]], teacher).cpu()
-                log_p[others] = objective.log_probability(forced, told)
+                log_p[others] = objective.log_probability(forced, forced_texts)
         return log_p
 
 

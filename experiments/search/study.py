@@ -147,7 +147,7 @@ class Study:
     def importance(self) -> dict[str, float]:
         """How much of the scores' variance each parameter explains (fANOVA, Hutter et al. 2014).
 
-        Empty where too few trials are complete to tell, or all scored the same.
+        Empty where too few trials are complete for that, or all scored the same.
         """
         if not self._can_tell_importance():
             return {}
@@ -187,7 +187,7 @@ class Study:
         return len(scores) >= _LEAST_FOR_IMPORTANCE
 
     def _forest(self) -> optuna.importance.FanovaImportanceEvaluator:
-        # So many trees that another seed tells nearly the same; the usual 64 are too few for that.
+        # So many trees that another seed gives nearly the same; the usual 64 are too few for that.
         return optuna.importance.FanovaImportanceEvaluator(n_trees=256, seed=self._seed)
 
     def _trial_id(self, number: int) -> int:

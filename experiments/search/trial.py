@@ -38,7 +38,7 @@ class HowFar:
 
 
 def how_far(folder: Path) -> HowFar:
-    """What the trial in this folder has told; nothing where it has not begun."""
+    """What the trial in this folder has reported; nothing where it has not begun."""
     try:
         return HowFar(**json.loads((folder / "progress.json").read_text()))
     except FileNotFoundError:
@@ -46,7 +46,7 @@ def how_far(folder: Path) -> HowFar:
 
 
 def identity(folder: Path) -> str:
-    """16 hex digits that tell a trial from every other and from a run, for MLflow's record."""
+    """16 hex digits that no other trial and no run has, for MLflow's record."""
     name = f"trial/{folder.parent.name}/{folder.name}"
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 

@@ -57,7 +57,7 @@ class Active:
 
     @property
     def folder(self) -> Path:
-        """Where it tells how far it is."""
+        """Where it reports how far it is."""
         return self.tuned.folder / str(self.tried.number)
 
     @property
@@ -148,7 +148,7 @@ class Worker:
 
     def _look_at(self, one: Active) -> None:
         """Report the cycles that have ended; prune; settle it when it is over."""
-        # Before its progress: what it told last must not be missed.
+        # Before its progress: what it reported last must not be missed.
         code = one.process.poll()
         far = how_far(one.folder)
         for epochs in cycle_ends(one.config):

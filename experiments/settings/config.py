@@ -49,7 +49,7 @@ class RunConfig(Frozen):
     test_fraction: how much of a folder without lists is the test part.
     folds, fold: of the split kfold, how many there are, and which one (from 0) is the test part.
     label_noise: the share of labels that are changed on purpose, to see what finds them.
-    loss_options: of the loss, which tells their meaning (see losses/).
+    loss_options: of the loss, which explains them (see losses/).
     decoder: one of models.DECODERS; by default the first that fits the loss.
     start: the hash of the finished run whose weights it starts from; none by default.
     hidden: the decoder's width; by default the decoder's own.

@@ -111,7 +111,7 @@ class Search(Frozen):
 def settings(drawn: dict[str, Any], arm: RunConfig) -> dict[str, Any]:
     """What a draw means: settings by dotted keys, to be put over those of the arm.
 
-    Numbers are rounded to three digits: more would tell nothing, and make long names.
+    Numbers are rounded to three digits: more would mean nothing, and make long names.
     """
     drawn = {
         key: float(f"{value:.3g}") if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""From a preset to the report, telling on the way how it goes."""
+"""From a preset to the report."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def write_tables(
 ) -> list[Path]:
     """The tables of a record as CSV; the predictions last, since a record counts once it has them.
 
-    losses: part -> index into Images -> how unlikely its label is; empty where nobody told.
+    losses: part -> index into Images -> how unlikely its label is; empty where nobody asked.
     """
     tables = {"images.csv": image_rows(images, split, readings)}
     if images.readings:

@@ -56,7 +56,7 @@ def label_losses(
 ) -> list[float]:
     """-log P(label) of each image, natural logarithm: how unlikely the model finds its label.
 
-    A decoder that reads its own output is told the label; infinite for one it can never emit.
+    A decoder that reads its own output is given the label; infinite for one it can never emit.
     """
     losses: list[float] = []
     device = next(model.parameters()).device

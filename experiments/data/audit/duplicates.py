@@ -1,4 +1,4 @@
-"""What identical images tell of a data set: leaks, conflicting labels, and truth for free."""
+"""What identical images say of a data set: leaks, conflicting labels, and truth for free."""
 
 from __future__ import annotations
 

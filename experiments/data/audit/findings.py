@@ -1,4 +1,4 @@
-"""What is wrong with a data set, as one JSON document; AUDIT.md tells its keys."""
+"""What is wrong with a data set, as one JSON document; AUDIT.md lists its keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from experiments.data.lists import Problem, lacks
 from experiments.settings.config import RunConfig
 from losses.ctc import steps_needed
 
-# Backbones whose time steps are told; others of torchvision give as many at the same width stride.
+# The time steps of these are reported; others of torchvision have as many at the same width stride.
 BACKBONES = ("small_cnn", "resnet18", "resnet50", "mobilenet_v3_small", "vgg11_bn")
 STRIDES = (2, 4, 8, 16, 32)
 _STEPS = 64

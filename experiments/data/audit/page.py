@@ -108,7 +108,7 @@ def _conflicts(made: Page, audit: Audit) -> None:
     made.text("## Conflicting labels")
     cost = facts["conflicts_cost"]
     if cost is None:
-        made.text("No labelled image has an identical one: nothing tells how good the labels are.")
+        made.text("No labelled image has an identical one: nothing shows how good the labels are.")
         return
     out = cost["unreachable"]
     made.text(

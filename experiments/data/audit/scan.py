@@ -20,7 +20,7 @@ from experiments.data.cells import Row
 from experiments.data.decode import identity, open_rgb
 from experiments.errors import UserError
 
-# A thumbnail of this size tells cells apart: strokes are several of its pixels long.
+# A thumbnail of this size distinguishes cells: strokes are several of its pixels long.
 _THUMBNAIL = (16, 8)
 # Two images whose thumbnails correlate at least so much are near-identical.
 NEAR = 0.98

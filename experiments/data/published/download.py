@@ -119,7 +119,7 @@ def _try(url: str, part: Path, etag: Path, most_bytes: int) -> None:
 def _place(
     response: requests.Response, part: Path, have: int, version: str
 ) -> tuple[int, int | None]:
-    """Where in the file the answer begins, and the whole size where the server tells it.
+    """Where in the file the answer begins, and the whole size where the server states it.
 
     An answer that does not go on where `part` ends empties it.
     """

