@@ -63,7 +63,7 @@ def write_cost(page: Page, chapter: Chapter) -> None:
         + (
             "Energy is a GPU's mean power times the seconds of training: no CPU is in it."
             if len(energy)
-            else "No energy is reported: only a GPU's power is read, and none of these runs had one."
+            else "No energy is reported: only a GPU's power is read, and no run had one."
         )
     )
     if lacking := [head for column, head in _COSTS.items() if column not in reported]:
