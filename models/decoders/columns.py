@@ -70,9 +70,9 @@ class ColumnReader(Reader):
     def __init__(self, trunk: Trunk, outputs: Outputs, hidden: int, layers: int) -> None:
         super().__init__(trunk, outputs, hidden, layers)
         self.encoder = ColumnEncoder(trunk.channels, hidden, layers)
-        self._build_pooling(2 * hidden)
+        features = self._build_steps(2 * hidden)
         self.dropout = nn.Dropout(0.2)
-        self.characters = nn.Linear(2 * hidden, outputs.num_classes)
+        self.characters = nn.Linear(features, outputs.num_classes)
         self.length = length_head(2 * hidden, outputs)
         self.columns = (
             ColumnHead(trunk.channels, 2 * hidden, outputs) if outputs.column_classes else None
@@ -82,14 +82,22 @@ class ColumnReader(Reader):
         seen = fold(self.trunk(images))
         columns = self.encoder(seen)
         return Scores(
-            self.characters(self.dropout(self._pool(columns))),
+            self._steps(columns, teacher),
             None if self.length is None else self.length(columns.mean(dim=1)),
             None if self.columns is None else self.columns(seen, columns),
         )
 
-    def _build_pooling(self, features: int) -> None:
-        """What `_pool` needs."""
+    def _build_steps(self, features: int) -> int:
+        """Build what `_steps` needs above columns (N, T, features), but for the linear layer.
 
-    def _pool(self, columns: Tensor) -> Tensor:
-        """Columns (N, T, features) -> what a character is read from, (N, steps, features)."""
-        return columns
+        Returns how many features that layer reads.
+        """
+        return features
+
+    def _steps(self, columns: Tensor, teacher: Tensor | None) -> Tensor:
+        """Columns (N, T, features) -> scores (N, steps, num_classes).
+
+        teacher: as in `forward`.
+        """
+        scores: Tensor = self.characters(self.dropout(columns))
+        return scores

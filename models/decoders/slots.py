@@ -21,11 +21,11 @@ class SlotReader(ColumnReader):
 
     layout: ClassVar[Literal["columns", "slots"]] = "slots"
 
-    def _build_pooling(self, features: int) -> None:
+    def _build_steps(self, features: int) -> int:
         # No bias: the softmax does not see what is added to all columns alike.
         self.attention = nn.Linear(features, self.outputs.max_length, bias=False)
+        return features
 
-    def _pool(self, columns: Tensor) -> Tensor:
+    def _steps(self, columns: Tensor, teacher: Tensor | None) -> Tensor:
         attention = self.attention(columns).softmax(dim=1)  # (N, T, L), sums to 1 over T
-        slots: Tensor = attention.transpose(1, 2) @ columns
-        return slots
+        return super()._steps(attention.transpose(1, 2) @ columns, teacher)
