@@ -65,7 +65,9 @@ class QueryReader(ColumnReader):
 
 def _heads(features: Tensor) -> Tensor:
     """(N, S, D) -> (N, heads, S, D / heads)."""
-    return features.unflatten(2, (math.gcd(_HEADS, features.shape[2]), -1)).transpose(1, 2)
+    count, places, width = features.shape
+    heads = math.gcd(_HEADS, width)
+    return features.reshape(count, places, heads, width // heads).transpose(1, 2)
 
 
 def sinusoids(count: int, features: int) -> Tensor:

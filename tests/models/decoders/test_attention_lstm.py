@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from models import Outputs
-from models.attention_lstm import AttentionLSTMReader
+from models.decoders.attention_lstm import AttentionLSTMReader
 
 COUNT, WIDTH, FEATURES, CLASSES, LENGTH = 7, 9, 4, 5, 6
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from models import Outputs
-from models.queries import QueryReader, sinusoids
+from models.decoders.queries import QueryReader, sinusoids
 
 FEATURES, CLASSES, LENGTH = 8, 5, 6
 
