@@ -54,7 +54,7 @@ class QueryReader(ColumnReader):
     def _steps(self, columns: Tensor, teacher: Tensor | None) -> Tensor:
         columns = self.normalise(columns)
         placed = columns + sinusoids(columns.shape[1], columns.shape[2]).to(columns)
-        asked = _heads(self.query(self.queries.expand(len(columns), -1, -1)))
+        asked = _heads(self.query(self.queries.expand(columns.shape[0], -1, -1)))
         # (N, heads, L, T), sums to 1 over T
         found = F.scaled_dot_product_attention(
             asked, _heads(self.key(placed)), _heads(self.value(columns))
