@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.page.page import Page, replace_file
+from analysis.files import write_whole
+from analysis.page.page import Page
 from analysis.sections.averages import write_averaging
 from analysis.sections.chapter import Chapter, PictureOf, chapter
 from analysis.sections.cost import write_cost
@@ -54,7 +55,7 @@ def write_report(out: Path, folder: Path, picture_of: PictureOf | None = None) -
         "comparisons.csv": comparisons(chapters).set_index("dataset"),
     }
     for name, table in csvs.items():
-        replace_file(folder / name, table.to_csv())
+        write_whole(folder / name, table.to_csv())
     answers = [
         f"{c.section.dataset}, {c.section.split} split: {answer(c)}".replace("**", "")
         for c in chapters

@@ -1,13 +1,17 @@
-"""A lock between processes."""
+"""Files between processes: written whole or not at all, and locks."""
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from analysis.files import whole, write_whole
 from experiments.errors import UserError
+
+__all__ = ["is_held", "lock", "whole", "write_whole"]
 
 
 def is_held(file: Path) -> bool:
@@ -26,9 +30,8 @@ def lock(file: Path, otherwise: str | None = None) -> Iterator[None]:
     otherwise: the UserError to raise where another process holds it; by default wait for it.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if otherwise else 0))
-        except BlockingIOError:
-            raise UserError(otherwise) from None
-        yield
+    try:
+        with FileLock(file, blocking=otherwise is None):
+            yield
+    except Timeout:
+        raise UserError(otherwise) from None

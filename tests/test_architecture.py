@@ -97,3 +97,36 @@ def test_files_read_in_one_sitting():
     for package in PACKAGES:
         for file in files(package):
             assert len(file.read_text().splitlines()) <= 320, file
+
+
+def test_texts_are_utf8_whatever_the_locale():
+    # Without an encoding Python takes the locale's: what one machine writes another cannot read.
+    for package in PACKAGES:
+        for file in files(package):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and opens_text(node):
+                    keys = {keyword.arg for keyword in node.keywords}
+                    assert "encoding" in keys, f"{file}:{node.lineno}"
+
+
+def opens_text(call: ast.Call) -> bool:
+    """Whether a call reads or writes a text file, as far as its own words say."""
+    match call.func:
+        case ast.Attribute(attr="read_text" | "write_text"):
+            return True
+        case ast.Attribute(attr="open", value=ast.Name(id="Image" | "tarfile" | "os")):
+            return False
+        case ast.Attribute(attr="open", value=ast.Name(id="gzip")):
+            return "t" in mode_of(call.args[1:2])
+        case ast.Attribute(attr="open"):
+            return "b" not in mode_of(call.args[:1])
+        case ast.Name(id="open"):
+            return "b" not in mode_of(call.args[1:2])
+    return False
+
+
+def mode_of(given: list[ast.expr]) -> str:
+    constants = [
+        node for mode in given for node in ast.walk(mode) if isinstance(node, ast.Constant)
+    ]
+    return "".join(str(constant.value) for constant in constants)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from markdown_it import MarkdownIt
 
+from analysis.files import write_whole
+
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
@@ -120,10 +122,10 @@ class Page:
         (folder / _CHARTS if charts else folder).mkdir(parents=True, exist_ok=True)
         drawn = [folder / _CHARTS / f"{chart.name}.png" for chart in charts]
         for file, chart in zip(drawn, charts, strict=True):
-            replace_file(file, chart.draw().png)
+            write_whole(file, chart.draw().png)
         pages = [folder / f"{name}.md", folder / f"{name}.html"]
         for file, text in zip(pages, (self.markdown(), self.html()), strict=True):
-            replace_file(file, text)
+            write_whole(file, text)
         return [*pages, *drawn]
 
 
@@ -135,15 +137,6 @@ def code(text: str) -> str:
         fence += "`"
     pad = " " if shown.startswith("`") or shown.endswith("`") or not shown.strip() else ""
     return f"{fence}{pad}{shown}{pad}{fence}"
-
-
-def replace_file(file: Path, content: str | bytes) -> None:
-    """Write a file of ours, whole or not at all."""
-    making = file.with_name(f"{file.name}.making")
-    if isinstance(content, str):
-        content = content.encode("utf-8", errors="replace")
-    making.write_bytes(content)
-    making.replace(file)
 
 
 def _in_markdown(part: str | Chart | list[Picture]) -> str:

@@ -20,7 +20,7 @@ import PIL
 
 from experiments.data.decode import Decoded
 from experiments.errors import UserError
-from experiments.files import lock
+from experiments.files import lock, whole
 
 # Raise it when the same image file begins to give other pixels.
 VERSION = 1
@@ -50,19 +50,14 @@ def table(
         return _records(record, contents, decoded())
     about = f"{VERSION} Pillow {PIL.__version__} {shape} {pad}".encode()
     file = folder / f"{hashlib.sha256(about + b''.join(contents)).hexdigest()[:16]}.records"
-    making = file.with_suffix(".making")
     try:
         # The second of two processes waits, and finds what the first has made.
         with lock(file.with_suffix(".lock")):
             if (found := _open(file, record, contents)) is not None:
                 return found
-            try:
-                with making.open("wb") as handle:
-                    for content, image in zip(contents, decoded(), strict=True):
-                        handle.write(_records(record, [content], [image]).tobytes())
-                making.replace(file)
-            finally:
-                making.unlink(missing_ok=True)
+            with whole(file, alone=True) as making, making.open("wb") as handle:
+                for content, image in zip(contents, decoded(), strict=True):
+                    handle.write(_records(record, [content], [image]).tobytes())
             return _map(file, record, len(contents))
     except OSError as error:
         reason = error.strerror or error

@@ -149,7 +149,7 @@ def _evaluate(members: list[_Finished], views: int, record: RunRecord) -> None:
     }
     with tempfile.TemporaryDirectory() as making:
         file = Path(making, "members.json")
-        file.write_text(json.dumps(about, indent=1))
+        file.write_text(json.dumps(about, indent=1), encoding="utf-8")
         record.log_file(file)
         for file in write_tables(Path(making), images, split, readings, {}):
             record.log_file(file)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +17,7 @@ from torch import Tensor
 from analysis.statistics.calibration import Kept, UnreachableError, reject_below
 from experiments.data.decode import decode
 from experiments.errors import UserError
+from experiments.files import whole
 from experiments.settings.config import ImageSize, run_config
 from experiments.tracking import PREDICTIONS
 from experiments.training.build import build
@@ -149,21 +148,14 @@ def tell(rows: Iterable[Row], names: Sequence[str], judged: bool, output: Path |
 @contextmanager
 def _new_csv(file: Path) -> Iterator[Callable[[list[str]], object]]:
     """Write rows; the file has its name once it is whole, unless something else has it by then."""
-    making = file.with_name(f".{secrets.token_hex(8)}.making")
-    taken = UserError(f"{file}: exists already; name another file")
     try:
-        with making.open("x", encoding="utf-8", errors="surrogateescape", newline="") as opened:
+        with (
+            whole(file, replace=False) as making,
+            making.open("x", encoding="utf-8", errors="surrogateescape", newline="") as opened,
+        ):
             yield csv.writer(opened, delimiter=";", lineterminator="\n").writerow
-        try:
-            os.link(making, file)  # unlike a rename, this fails where there is a file
-        except FileExistsError:
-            raise taken from None
-        except OSError:  # a disk that knows no links
-            if os.path.lexists(file):
-                raise taken from None
-            making.rename(file)
-    finally:
-        making.unlink(missing_ok=True)
+    except FileExistsError:
+        raise UserError(f"{file}: exists already; name another file") from None
 
 
 def _line(width: int, name: str, value: str, confidence: str, *mark: str) -> str:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from experiments.data.augment import AUGMENTATIONS, draw
 from experiments.data.cells import read_cells
 from experiments.data.images import load_images
+from experiments.files import whole
 from experiments.seeding import generator
 from experiments.settings.config import RunConfig
 from experiments.training.inference import to_input
@@ -49,6 +50,5 @@ def write_augmentations(config: RunConfig, folder: Path, file: Path) -> None:
         for row, of in zip(axes, chosen, strict=True):
             row[0].set_ylabel(of.label, rotation=0, ha="right", va="center")
     file.parent.mkdir(parents=True, exist_ok=True)
-    making = file.with_name(f"{file.name}.making")
-    figure.savefig(making, format="png", dpi=150)
-    making.replace(file)
+    with whole(file) as making:
+        figure.savefig(making, format="png", dpi=150)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from analysis.findings.suspects import FIRST, Suspects, suspects
-from analysis.page.page import Page, code, replace_file
+from analysis.page.page import Page, code
 from analysis.tables.load import NoRunsError, load
 from experiments.data.audit.page import picture
 from experiments.data.cells import Row, read_cells
 from experiments.data.images import data_digest
 from experiments.errors import UserError
+from experiments.files import write_whole
 from experiments.settings.config import RunConfig
 
 _SHOWN = 200
@@ -37,7 +38,7 @@ def write_suspects(folder: Path, out: Path) -> list[Path]:
         target = out / "suspects" / cells.name
         written += _page(cells.name, found, by_name).write(target, name)
         table = target / f"{name}.csv"
-        replace_file(table, found.table.to_csv(index=False, lineterminator="\n"))
+        write_whole(table, found.table.to_csv(index=False, lineterminator="\n"))
         written.append(table)
     return written
 

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from analysis.page.page import replace_file
 from experiments.data.images import Images
+from experiments.files import write_whole
 from experiments.search.study import replay
 from experiments.search.worker import Tuned
 from experiments.settings.config import RunConfig
@@ -40,7 +40,7 @@ def record(
         "studies": [_study(one) for one in tuned],
         "fresh": {name: config.flat() for name, config in best.items()},
     }
-    replace_file(file, json.dumps(content, indent=1))
+    write_whole(file, json.dumps(content, indent=1))
     return file
 
 
@@ -79,7 +79,7 @@ def write_best(file: Path, best: Mapping[str, RunConfig], seeds: int) -> Path:
     for name, config in zip(best, settings, strict=True):
         own = {k: v for k, v in config.items() if k not in shared and v is not None}
         lines += ["", f"# {name}", "[[grid]]", *(f"{k} = [{_toml(v)}]" for k, v in own.items())]
-    replace_file(file, "\n".join(lines) + "\n")
+    write_whole(file, "\n".join(lines) + "\n")
     return file
 
 

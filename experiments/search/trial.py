@@ -17,9 +17,8 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from analysis.page.page import replace_file
 from experiments.data.splits import learning_split
-from experiments.files import lock
+from experiments.files import lock, write_whole
 from experiments.settings.config import RunConfig
 from experiments.tracking import Tracker
 from experiments.training.loop import fit
@@ -40,7 +39,7 @@ class HowFar:
 def how_far(folder: Path) -> HowFar:
     """What the trial in this folder has reported; nothing where it has not begun."""
     try:
-        return HowFar(**json.loads((folder / "progress.json").read_text()))
+        return HowFar(**json.loads((folder / "progress.json").read_text(encoding="utf-8")))
     except FileNotFoundError:
         return HowFar()
 
@@ -58,7 +57,7 @@ def trial(folder: Path, data: Path, out: Path, parent: str) -> None:
     that started it is gone: another search will go on with it.
     """
     started_by = os.getppid()
-    config = RunConfig.model_validate_json((folder / "settings.json").read_text())
+    config = RunConfig.model_validate_json((folder / "settings.json").read_text(encoding="utf-8"))
     tracker = Tracker(out)
     with lock(folder / "lock"):
         if how_far(folder).done:
@@ -88,7 +87,7 @@ def trial(folder: Path, data: Path, out: Path, parent: str) -> None:
             def tell(progress: Progress, done: bool = False) -> None:
                 val = [metrics["val.exact_match"] for metrics in progress.history]
                 told = HowFar(val, progress.seconds, done)
-                replace_file(folder / "progress.json", json.dumps(asdict(told)))
+                write_whole(folder / "progress.json", json.dumps(asdict(told)))
                 for epoch, metrics in enumerate(progress.history):
                     record.log_epoch(epoch, metrics)
 

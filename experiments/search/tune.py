@@ -17,7 +17,7 @@ from typing import Any
 from experiments.data.images import Images
 from experiments.data.splits import Split, learning_split
 from experiments.errors import UserError
-from experiments.files import lock
+from experiments.files import lock, write_whole
 from experiments.search.range_test import RangeTest, plot, range_test
 from experiments.search.record import record, write_best
 from experiments.search.study import Study
@@ -129,13 +129,11 @@ def _range_test(label: str, arm: RunConfig, images: Images, split: Split, home: 
     file = home / f"range-{arm.run_hash(images.digest)}.json"
     with lock(home / "range.lock"):
         if file.is_file():
-            return RangeTest(**json.loads(file.read_text()))
+            return RangeTest(**json.loads(file.read_text(encoding="utf-8")))
         print(f"range test of {label}", flush=True)
         tested = range_test(arm, images, split)
         plot(tested, label, home / f"{label}-range.png")
-        making = file.with_suffix(".making")
-        making.write_text(json.dumps(asdict(tested)))
-        making.replace(file)
+        write_whole(file, json.dumps(asdict(tested)))
     return tested
 
 

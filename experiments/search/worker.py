@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from experiments.files import is_held, lock
+from experiments.files import is_held, lock, write_whole
 from experiments.search.range_test import RangeTest
 from experiments.search.study import Study, Tried
 from experiments.search.trial import HowFar, how_far, identity
@@ -139,7 +139,7 @@ class Worker:
         folder = tuned.folder / str(tried.number)
         folder.mkdir(parents=True, exist_ok=True)
         config = tuned.trial_config(tried)
-        (folder / "settings.json").write_text(config.model_dump_json(indent=1))
+        write_whole(folder / "settings.json", config.model_dump_json(indent=1))
         command = [
             *("trial", str(folder), "--data", str(self._data), "--out", str(self._out)),
             *("--threads", str(threads_each(self._jobs)), "--parent", self._parent.run_id),

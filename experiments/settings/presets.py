@@ -76,7 +76,7 @@ def load_preset(name: str) -> Preset:
         known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
         raise UserError(f"{name}: no such preset; choose one of {known}, or name a .toml file")
     try:
-        return Preset.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return Preset.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not TOML ({error}); correct it") from error
     except ValidationError as error:
@@ -98,7 +98,7 @@ def load_run(
 
 def _load_json(file: Path) -> dict[str, Any]:
     try:
-        loaded = json.loads(file.read_text(encoding="utf-8"))
+        loaded = json.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise UserError(f"{file}: cannot be read as JSON ({error}); name another file") from error
     if not isinstance(loaded, dict):

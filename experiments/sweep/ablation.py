@@ -17,7 +17,7 @@ from rich.text import Text
 
 from experiments.data.cells import read_cells
 from experiments.data.images import Images
-from experiments.files import lock
+from experiments.files import lock, write_whole
 from experiments.settings.config import RunConfig
 from experiments.settings.presets import Preset
 from experiments.settings.stages import Data
@@ -200,7 +200,7 @@ def _work_off(waiting: list[Job], out: Path, parent_id: str, jobs: int) -> Itera
 def _start(job: Job, out: Path, parent_id: str, threads: int) -> subprocess.Popen[bytes]:
     settings = out / "runs" / job.run_hash / "settings.json"
     settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text(job.config.model_dump_json(indent=1))
+    write_whole(settings, job.config.model_dump_json(indent=1))
     command = [
         *("train", "--config", str(settings), "--data", str(job.folder), "--out", str(out)),
         *("--threads", str(threads), "--parent", parent_id),

@@ -45,7 +45,7 @@ def start(command: Sequence[str], log: Path) -> Process:
 def last_line(log: Path) -> str:
     """What a run said last."""
     try:
-        return log.read_text(errors="replace").strip().rpartition("\n")[2]
+        return log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
     except FileNotFoundError:
         return ""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +11,17 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from experiments.files import whole
+
 _META = "state"
 
 
 def save(file: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Write to a temporary name, force it to disk, rename. `state` is anything JSON can hold."""
+    """Write the file whole or not at all, under its run's lock. `state` is what JSON can hold."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    making = file.with_suffix(".making")
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(contiguous, making, {_META: json.dumps(state)})
-    with making.open("rb") as handle:
-        os.fsync(handle.fileno())
-    making.replace(file)
+    with whole(file, alone=True) as making:
+        save_file(contiguous, making, {_META: json.dumps(state)})
 
 
 def load(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

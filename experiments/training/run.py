@@ -135,7 +135,7 @@ def _log_results(
     )
     with tempfile.TemporaryDirectory() as making:
         settings = Path(making, "config.json")
-        settings.write_text(config.model_dump_json(indent=1))
+        settings.write_text(config.model_dump_json(indent=1), encoding="utf-8")
         record.log_file(settings)
         weights = Path(making, "weights.safetensors")
         save_file({k: v.contiguous() for k, v in fitted.model.state_dict().items()}, weights)

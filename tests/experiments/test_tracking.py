@@ -2,11 +2,9 @@
 
 import multiprocessing
 import sqlite3
-import time
 
 import pytest
 
-from experiments.files import lock
 from experiments.tracking import Tracker
 
 EPOCHS = 40
@@ -77,21 +75,3 @@ def test_a_run_counts_once_it_has_its_predictions(tmp_path, predictions, counts)
         record.log_file(file)
     record.end()
     assert tracker.finished("hash") == (record.run_id if counts else None)
-
-
-def test_the_lock_of_a_dead_holder_is_free(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    taken = context.Event()
-    holder = context.Process(target=hold, args=(tmp_path / "a.lock", taken))
-    holder.start()
-    assert taken.wait(60)
-    holder.kill()
-    holder.join()
-    with lock(tmp_path / "a.lock"):
-        pass
-
-
-def hold(file, taken):
-    with lock(file):
-        taken.set()
-        time.sleep(600)

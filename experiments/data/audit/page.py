@@ -7,11 +7,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from analysis.page.page import Page, Picture, code, replace_file
+from analysis.page.page import Page, Picture, code
 from experiments.data.audit.findings import Audit
 from experiments.data.cells import Row
 from experiments.data.decode import open_rgb
 from experiments.errors import UserError
+from experiments.files import write_whole
 
 # Pictures and rows shown of each kind; the JSON has all.
 _SHOWN = 60
@@ -50,7 +51,7 @@ def write_json(audit: Audit, file: Path) -> Path:
             raise UserError(f"{file}: exists already and is no audit; name another file")
     if not file.parent.is_dir():
         raise UserError(f"{file.parent}: no such folder; make it, or name another file")
-    replace_file(file, json.dumps(audit.facts, indent=1, ensure_ascii=True) + "\n")
+    write_whole(file, json.dumps(audit.facts, indent=1, ensure_ascii=True) + "\n")
     return file
 
 

@@ -76,7 +76,7 @@ def beside(file: Path) -> tuple[Path, Path]:
 
 def _try(url: str, part: Path, etag: Path, most_bytes: int) -> None:
     have = part.stat().st_size if part.exists() else 0
-    version = etag.read_text() if have and etag.exists() else ""
+    version = etag.read_text(encoding="utf-8") if have and etag.exists() else ""
     # What is counted and resumed are the bytes of the file, not those of a packing on the way.
     headers = {"Accept-Encoding": "identity"}
     if have:
@@ -100,7 +100,7 @@ def _try(url: str, part: Path, etag: Path, most_bytes: int) -> None:
             return
         with part.open("ab" if at else "wb") as file, Meter(at, total) as meter:
             if not at:  # and the file is empty: an old begin never gets the new version
-                etag.write_text(response.headers.get("ETag", ""))
+                etag.write_text(response.headers.get("ETag", ""), encoding="utf-8")
             try:
                 # Undecoded, the stream gives all that came before it broke.
                 for chunk in response.raw.stream(_CHUNK, decode_content=False):

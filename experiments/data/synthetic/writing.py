@@ -48,5 +48,9 @@ def write_cells(folder: Path, cells: Iterable[tuple[str, str, Image.Image]]) -> 
         lists.setdefault(part, []).append(name)
     (folder / "crnn_labels").mkdir()
     for part, names in lists.items():
-        (folder / "crnn_labels" / f"{part}.txt").write_text("\n".join(names) + "\n")
-    (folder / "cell_images/training_set_values.txt").write_text("\n".join(values) + "\n")
+        (folder / "crnn_labels" / f"{part}.txt").write_text(
+            "\n".join(names) + "\n", encoding="utf-8"
+        )
+    (folder / "cell_images/training_set_values.txt").write_text(
+        "\n".join(values) + "\n", encoding="utf-8"
+    )

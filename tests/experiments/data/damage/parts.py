@@ -123,7 +123,8 @@ def _(bench):
 @case("cache left half-made by a kill")
 def _(bench):
     file = bench.cached()
-    file.with_suffix(".making").write_bytes(file.read_bytes()[:9000])
+    left = file.with_name(f".{file.name}.0123456789abcdef.making")
+    left.write_bytes(file.read_bytes()[:9000])
     file.unlink()
 
 
