@@ -9,15 +9,15 @@ import pandas as pd
 
 from analysis.files import write_whole
 from analysis.page.page import Page
-from analysis.sections.averages import write_averaging
+from analysis.sections.averaging import write_averaging
+from analysis.sections.calibration import write_calibration
 from analysis.sections.chapter import Chapter, PictureOf, chapter
+from analysis.sections.claims import write_claims
 from analysis.sections.cost import write_cost
-from analysis.sections.mistakes import write_mistakes
-from analysis.sections.people import write_people, write_people_chart
+from analysis.sections.errors import write_errors
+from analysis.sections.humans import write_humans, write_humans_chart
 from analysis.sections.provenance import run_page, write_provenance, write_uncounted
-from analysis.sections.published import write_claims
 from analysis.sections.search import write_search
-from analysis.sections.trust import write_trust
 from analysis.sections.verdict import answer, write_comparisons, write_verdict
 from analysis.statistics import comparison as paired
 from analysis.tables import arms as tables
@@ -78,14 +78,14 @@ def build(results: Results, chapters: list[Chapter], picture_of: PictureOf | Non
     for one in chapters:
         page.text(f"## {one.section.dataset}, {one.section.split} split")
         write_verdict(page, one)
-        write_people_chart(page, one)
+        write_humans_chart(page, one)
         write_comparisons(page, one)
         write_claims(page, one)
-        write_people(page, one, picture_of)
+        write_humans(page, one, picture_of)
         write_averaging(page, one)
         write_search(page, one)
-        write_mistakes(page, one, picture_of)
-        write_trust(page, one)
+        write_errors(page, one, picture_of)
+        write_calibration(page, one)
         write_cost(page, one)
         write_provenance(page, one)
     write_uncounted(page, results, [one.section for one in chapters])

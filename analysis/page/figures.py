@@ -152,7 +152,9 @@ def confusions(edits: Mapping[str, pd.DataFrame], characters: Sequence[str]) -> 
     return figure
 
 
-def trust(reliability: pd.DataFrame, risk: pd.DataFrame, looks: Looks, names: Names) -> Figure:
+def calibration(
+    reliability: pd.DataFrame, risk: pd.DataFrame, looks: Looks, names: Names
+) -> Figure:
     """How often readings of a confidence are right, and what is wrong among the surest ones.
 
     reliability: arm, confidence, estimate, low, high. risk: arm, coverage, risk; several rows of

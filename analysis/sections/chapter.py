@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from analysis.findings import humans
 from analysis.findings.claims import Audit, audit
 from analysis.findings.humans import Baseline
-from analysis.page import style as drawing
+from analysis.page import style
 from analysis.page.arm_names import LINES, Look, looks, short_names
 from analysis.page.page import Chart
 from analysis.statistics import comparison as paired
@@ -69,7 +69,7 @@ class Chapter:
 
     def chart(self, figure: Callable[[], Figure], name: str, alt: str, caption: str) -> Chart:
         """A figure of this chapter, drawn once and not before it is wanted."""
-        draw = cache(lambda: drawing.render(figure()))
+        draw = cache(lambda: style.render(figure()))
         return Chart(f"{self.prefix}{name}", draw, alt, caption)
 
 

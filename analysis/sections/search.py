@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.findings.tuning import Study, Tuning, tunings
+from analysis.findings.search import SearchResult, Study, search_results
 from analysis.page import figures
 from analysis.page.formats import amount, count, p_value, percent, points, signed
 from analysis.page.page import Page, code
@@ -17,7 +17,7 @@ _IMPORTANT = 5
 
 def write_search(page: Page, chapter: Chapter) -> None:
     """A part for each search whose best settings were trained on fresh seeds."""
-    for number, tuning in enumerate(tunings(chapter.results, chapter.section)):
+    for number, tuning in enumerate(search_results(chapter.results, chapter.section)):
         page.text(f"### What tuning changed: search {code(tuning.name)}")
         _gains(page, tuning)
         _budget(page, chapter, tuning, number)
@@ -28,7 +28,7 @@ def write_search(page: Page, chapter: Chapter) -> None:
         page.text(f"MLflow run {code(tuning.run_id)}: {code(tuning.command)}.")
 
 
-def _gains(page: Page, tuning: Tuning) -> None:
+def _gains(page: Page, tuning: SearchResult) -> None:
     epochs = " or ".join(sorted({str(study.epochs) for study in tuning.studies}))
     page.text(
         f"Every arm was tuned with the same number of trials of {epochs} epochs, on the same "
@@ -63,7 +63,7 @@ def _gains(page: Page, tuning: Tuning) -> None:
             page.text(f"{study.arm}, {study.sampler}: {failed}: {code(reason)}.")
 
 
-def _budget(page: Page, chapter: Chapter, tuning: Tuning, number: int) -> None:
+def _budget(page: Page, chapter: Chapter, tuning: SearchResult, number: int) -> None:
     names = [f"{study.arm}, {study.sampler}" for study in tuning.studies]
     table = pd.DataFrame(
         [
@@ -89,7 +89,7 @@ def _budget(page: Page, chapter: Chapter, tuning: Tuning, number: int) -> None:
     )
 
 
-def _duels(page: Page, tuning: Tuning) -> None:
+def _duels(page: Page, tuning: SearchResult) -> None:
     if not tuning.duels:
         return
     page.text("The two arms beside each other, each as it is and each tuned by the same budget:")
@@ -100,7 +100,7 @@ def _duels(page: Page, tuning: Tuning) -> None:
     )
 
 
-def _settings(page: Page, tuning: Tuning) -> None:
+def _settings(page: Page, tuning: SearchResult) -> None:
     keys = list(dict.fromkeys(key for study in tuning.studies for key in study.settings))
     page.text(
         "Settings of the best trials. `fall` is 1 - gamma and matters in the mode exp_range only, "
@@ -119,7 +119,7 @@ def _settings(page: Page, tuning: Tuning) -> None:
     )
 
 
-def _importance(page: Page, tuning: Tuning) -> None:
+def _importance(page: Page, tuning: SearchResult) -> None:
     known = [study for study in tuning.studies if study.importance]
     if not known:
         page.text("Too few trials are complete to say which setting mattered.")
@@ -141,7 +141,7 @@ def _importance(page: Page, tuning: Tuning) -> None:
     )
 
 
-def _pruning(tuning: Tuning) -> str:
+def _pruning(tuning: SearchResult) -> str:
     parts = []
     for study in tuning.studies:
         trials = sum(study.states.values())

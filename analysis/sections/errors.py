@@ -6,7 +6,7 @@ from functools import partial
 
 import pandas as pd
 
-from analysis.findings import misreadings as errors
+from analysis.findings import errors
 from analysis.page import figures
 from analysis.page.formats import count, percent
 from analysis.page.page import Page, code
@@ -16,7 +16,7 @@ from analysis.sections.gallery import write_gallery
 _PICTURES = 24
 
 
-def write_mistakes(page: Page, chapter: Chapter, picture_of: PictureOf | None) -> None:
+def write_errors(page: Page, chapter: Chapter, picture_of: PictureOf | None) -> None:
     """Slices, characters, values, pictures, for the arms that figures show."""
     test = chapter.test
     test = test[test["arm"].isin(chapter.drawn)]

@@ -19,7 +19,7 @@ _COLUMNS = ["human1", "human2", "agreed", "either", "truth"]
 _NOBODY = "There is no human baseline: this data set has no images that two people read."
 
 
-def write_people_chart(page: Page, chapter: Chapter) -> None:
+def write_humans_chart(page: Page, chapter: Chapter) -> None:
     """The first screen's part: the arms' readings against the people's agreement."""
     if chapter.people is None:
         page.text(_NOBODY)
@@ -66,7 +66,7 @@ def write_people_chart(page: Page, chapter: Chapter) -> None:
     )
 
 
-def write_people(page: Page, chapter: Chapter, picture_of: PictureOf | None) -> None:
+def write_humans(page: Page, chapter: Chapter, picture_of: PictureOf | None) -> None:
     """All readers in numbers, and the images on which the people do not agree."""
     page.text("### Beside the people")
     if (base := chapter.people) is None:

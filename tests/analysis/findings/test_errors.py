@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 from sklearn.calibration import calibration_curve
 
-from analysis.findings import misreadings as errors
+from analysis.findings import errors
 from analysis.statistics.calibration import (
     calibration_error,
     keep_from,

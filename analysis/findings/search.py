@@ -66,7 +66,7 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Tuning:
+class SearchResult:
     """A search. duels: two losses, each tuned by the same sampler or as it is, at equal budgets."""
 
     name: str
@@ -78,7 +78,7 @@ class Tuning:
     duels: dict[str, Comparison]
 
 
-def tunings(results: Results, section: Section) -> list[Tuning]:
+def search_results(results: Results, section: Section) -> list[SearchResult]:
     """The searches whose fresh runs are of this data set and split, all of them one family."""
     found = [
         _tuning(str(run_id), told, section, results.predictions)
@@ -89,7 +89,7 @@ def tunings(results: Results, section: Section) -> list[Tuning]:
 
 def _tuning(
     run_id: str, told: dict[str, Any], section: Section, predictions: pd.DataFrame
-) -> Tuning:
+) -> SearchResult:
     fresh = {name: runs_with(settings, section.runs) for name, settings in told["fresh"].items()}
     arms = {
         name: str(section.runs.loc[ids, "arm"].iloc[0]) for name, ids in fresh.items() if len(ids)
@@ -119,7 +119,7 @@ def _tuning(
     adjusted = iter(paired.corrected(made))
     gains = {key: next(adjusted) if pair else None for key, pair in gains.items()}
     shown = {how: next(adjusted) for how, pair in duels.items() if pair}
-    return Tuning(
+    return SearchResult(
         name=str(told["name"]),
         dataset=str(told["dataset"]),
         command=str(told["made_by"]["command"]),

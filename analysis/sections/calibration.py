@@ -36,7 +36,7 @@ class Wanted(NamedTuple):
     accuracy: float
 
 
-def write_trust(page: Page, chapter: Chapter) -> None:
+def write_calibration(page: Page, chapter: Chapter) -> None:
     """Reliability, calibration error, risk by coverage, coverage at an accuracy."""
     page.text("### Trust")
     test = chapter.test.assign(right=lambda t: t["truth"] == t["reading"])
@@ -59,7 +59,9 @@ def _chart(page: Page, chapter: Chapter, test: pd.DataFrame, arms: list[str]) ->
             risks.append(pd.DataFrame({"coverage": _GRID, "risk": risk, "arm": arm}))
     page.chart(
         chapter.chart(
-            partial(figures.trust, pd.concat(bins), pd.concat(risks), chapter.looks, chapter.names),
+            partial(
+                figures.calibration, pd.concat(bins), pd.concat(risks), chapter.looks, chapter.names
+            ),
             "trust",
             f"Left: the share of right readings by confidence for {len(arms)} arms, in ten bins, "
             "beside the diagonal. Right: the share of wrong readings among those kept, when only "

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.findings.tuning import tunings
+from analysis.findings.search import search_results
 from analysis.report import markdown
 from analysis.tables import arms as tables
 from analysis.tables.searches import found_by_search, runs_with
@@ -98,7 +98,7 @@ def with_search(**changes):
 def tuned():
     searched = with_search()
     (section,) = tables.sections(searched)
-    (found,) = tunings(searched, section)
+    (found,) = search_results(searched, section)
     return found
 
 
