@@ -81,16 +81,16 @@ class SearchResult:
 def search_results(results: Results, section: Section) -> list[SearchResult]:
     """The searches whose fresh runs are of this data set and split, all of them one family."""
     found = [
-        _tuning(str(run_id), told, section, results.predictions)
-        for run_id, told in results.searches.items()
+        _result(str(run_id), record, section, results.predictions)
+        for run_id, record in results.searches.items()
     ]
-    return [tuning for tuning in found if any(study.fresh for study in tuning.studies)]
+    return [one for one in found if any(study.fresh for study in one.studies)]
 
 
-def _tuning(
-    run_id: str, told: dict[str, Any], section: Section, predictions: pd.DataFrame
+def _result(
+    run_id: str, record: dict[str, Any], section: Section, predictions: pd.DataFrame
 ) -> SearchResult:
-    fresh = {name: runs_with(settings, section.runs) for name, settings in told["fresh"].items()}
+    fresh = {name: runs_with(settings, section.runs) for name, settings in record["fresh"].items()}
     arms = {
         name: str(section.runs.loc[ids, "arm"].iloc[0]) for name, ids in fresh.items() if len(ids)
     }
@@ -107,10 +107,10 @@ def _tuning(
         (one["arm"], one["sampler"]): compare(
             f"{one['arm']} {by(one['sampler'])}", f"{one['arm']} {AS_IT_IS}"
         )
-        for one in told["studies"]
+        for one in record["studies"]
     }
-    hows = list(dict.fromkeys([AS_IT_IS, *(by(one["sampler"]) for one in told["studies"])]))
-    labels = list(dict.fromkeys(one["arm"] for one in told["studies"]))
+    hows = list(dict.fromkeys([AS_IT_IS, *(by(one["sampler"]) for one in record["studies"])]))
+    labels = list(dict.fromkeys(one["arm"] for one in record["studies"]))
     duels = {
         how: compare(f"{labels[0]} {how}", f"{labels[1]} {how}") for how in hows if len(labels) == 2
     }
@@ -120,9 +120,9 @@ def _tuning(
     gains = {key: next(adjusted) if pair else None for key, pair in gains.items()}
     shown = {how: next(adjusted) for how, pair in duels.items() if pair}
     return SearchResult(
-        name=str(told["name"]),
-        dataset=str(told["dataset"]),
-        command=str(told["made_by"]["command"]),
+        name=str(record["name"]),
+        dataset=str(record["dataset"]),
+        command=str(record["made_by"]["command"]),
         run_id=run_id,
         studies=[
             _study(
@@ -130,7 +130,7 @@ def _tuning(
                 val[f"{one['arm']} {by(one['sampler'])}"],
                 gains[one["arm"], one["sampler"]],
             )
-            for one in told["studies"]
+            for one in record["studies"]
         ],
         untuned={label: val[f"{label} {AS_IT_IS}"] for label in labels},
         duels=shown,
