@@ -9,10 +9,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from experiments.deploy import commands as finished
+from experiments.deploy import commands as deploy
 from experiments.errors import UserError
 from experiments.options import OUT, Data, Out, Preset, Settings
-from experiments.search import commands as tuning
+from experiments.search import commands as search
 
 # The commands import what they need when they run: --help and a wrong option answer at once.
 
@@ -39,9 +39,9 @@ def ablation(
 ) -> None:
     """Train every arm of a preset and compare them; finished runs are skipped, others resumed."""
     from experiments.settings.presets import parse_seeds
-    from experiments.sweep.pipeline import compare
+    from experiments.sweep.pipeline import ablation_and_report
 
-    if not compare(preset, data, out, parse_seeds(seeds) if seeds else None, jobs):
+    if not ablation_and_report(preset, data, out, parse_seeds(seeds) if seeds else None, jobs):
         raise typer.Exit(1)
 
 
@@ -195,8 +195,8 @@ def augmentations(
 
 
 # Their help stands behind that of the commands here.
-app.add_typer(tuning.app)
-app.add_typer(finished.app)
+app.add_typer(search.app)
+app.add_typer(deploy.app)
 
 
 def _interrupted(*_: object) -> NoReturn:

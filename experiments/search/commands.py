@@ -35,7 +35,7 @@ def search(
     from experiments.files import lock
     from experiments.search.tune import tune
     from experiments.settings.presets import load_preset
-    from experiments.sweep.pipeline import compare
+    from experiments.sweep.pipeline import ablation_and_report
 
     found = tune(Path(preset).stem, load_preset(preset), data, out, arm, trials, jobs)
     for line in found.lines:
@@ -43,7 +43,7 @@ def search(
     print(f"{found.best}: the arms as they are and at their best; now on fresh seeds")
     # Of two searches the second waits, and finds the runs of the first.
     with lock(found.best.with_suffix(".lock")):
-        well = compare(str(found.best), data, out, None, jobs)
+        well = ablation_and_report(str(found.best), data, out, None, jobs)
     if not well:
         raise typer.Exit(1)
 

@@ -13,7 +13,7 @@ from experiments.settings.presets import load_preset
 from experiments.sweep.ablation import ablation
 
 
-def compare(
+def ablation_and_report(
     preset: str, data: Path | None, out: Path, seeds: list[int] | None, jobs: int | None
 ) -> bool:
     """Make every run of the preset that is not finished yet, then the report; whether all did well.

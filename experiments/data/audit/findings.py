@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import models
-from experiments.data.audit import duplicates as copies
+from experiments.data.audit import duplicates
 from experiments.data.audit.scan import INK, NEAR, scan
 from experiments.data.cells import Row, read_cells
 from experiments.data.lists import Problem, lacks
@@ -72,8 +72,8 @@ def audit(
     found = scan(rows, on_start(len(rows)))
     problems += [Problem("unreadable image", text) for text in found.unreadable.values()]
     labelled = [row for row in rows if row.label is not None]
-    conflicts = copies.conflicting(rows, found)
-    near = copies.near_only(found)
+    conflicts = duplicates.conflicting(rows, found)
+    near = duplicates.near_only(found)
     blank = [int(i) for i, contrast in zip(found.at, found.contrast, strict=True) if contrast < INK]
     sizes = Counter(found.sizes)
     group_sizes = np.bincount(found.groups) if len(found.groups) else np.zeros(0, dtype=int)
@@ -107,14 +107,14 @@ def audit(
             "images": int(group_sizes[group_sizes > 1].sum()),
         },
         "near_identical": [[_name(rows[i]) for i in group] for group in near],
-        "leaks": copies.leaks(rows, found),
-        "overlap": copies.overlap(rows, found),
+        "leaks": duplicates.leaks(rows, found),
+        "overlap": duplicates.overlap(rows, found),
         "conflicts": [
             [{"filename": _name(rows[i]), "label": rows[i].label} for i in group]
             for group in conflicts
         ],
-        "conflicts_cost": copies.conflicts_cost(rows, found, conflicts),
-        "known_truth": copies.known_truth(rows, found, cells.readings),
+        "conflicts_cost": duplicates.conflicts_cost(rows, found, conflicts),
+        "known_truth": duplicates.known_truth(rows, found, cells.readings),
         "ctc_infeasible": _infeasible([row.label or "" for row in labelled]),
         "time_steps": _time_steps(config, backbones),
         "measures": {
