@@ -35,6 +35,12 @@ def test_links_lead_somewhere(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names)
+def test_code_that_is_named_is_there(page):
+    for path in re.findall(r"`([a-z_/]+\.py)`", page.read_text(encoding="utf-8")):
+        assert (page.parent / path).exists() or (ROOT / path).exists(), f"{page}: {path}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names)
 def test_targets_and_presets_that_are_named_exist(page):
     text = page.read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.MULTILINE))
