@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from experiments.data.strengths import Affine
-from experiments.deploy import voting as combine
+from experiments.deploy import voting
 from experiments.deploy.voting import Member, read_together
 from experiments.settings.config import run_config
 from experiments.training.inference import read
@@ -169,8 +169,8 @@ def test_what_a_member_can_never_emit_yields_to_what_all_can():
 
 def test_a_view_is_the_same_for_every_image_and_another_for_every_seed(monkeypatch):
     seen = []
-    moved = combine.affine
-    monkeypatch.setattr(combine, "affine", lambda *given: seen.append(moved(*given)) or seen[-1])
+    moved = voting.affine
+    monkeypatch.setattr(voting, "affine", lambda *given: seen.append(moved(*given)) or seen[-1])
     steps = torch.zeros(256, 3, 3)
     pixels = (drawn(LABELS) * 255).round().byte()
     read_together([told(ce_stop, steps, seed=1)], [pixels], 3)

@@ -7,8 +7,7 @@ from torch import nn
 from experiments.data.splits import make_split
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.settings.config import run_config
-from experiments.training import checkpoint
-from experiments.training import loop as train
+from experiments.training import checkpoint, loop
 from experiments.training.inference import validate
 from experiments.training.optim import moving_average
 from experiments.training.run import load_data
@@ -71,10 +70,10 @@ def fitted(data, out, monkeypatch, **settings):
         models.append(made(*given))
         return models[-1]
 
-    made = train.build_for
+    made = loop.build_for
     with monkeypatch.context() as patch:
-        patch.setattr(train, "build_for", build)
-        done = train.fit(
+        patch.setattr(loop, "build_for", build)
+        done = loop.fit(
             config, images, split, out / f"{settings['ema']}.safetensors",
             lambda *_: states.append(weights(models[0][0])), lambda *_: None,
         )  # fmt: skip
@@ -112,7 +111,7 @@ def test_a_run_that_was_stopped_goes_on_with_its_average_bit_for_bit(data, tmp_p
 
     def fit(name, on_batch):
         file = tmp_path / f"{name}.safetensors"
-        return train.fit(config, images, split, file, on_batch, lambda *_: None)
+        return loop.fit(config, images, split, file, on_batch, lambda *_: None)
 
     def stop(epoch, done, _):
         if (epoch, done) == (1, 3):

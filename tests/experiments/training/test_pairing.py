@@ -7,8 +7,7 @@ from experiments.data import augment
 from experiments.data.splits import make_split
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.settings.config import run_config
-from experiments.training import loop as train
-from experiments.training import step
+from experiments.training import loop, step
 from experiments.training.build import build
 from experiments.training.run import load_data
 from losses import OBJECTIVES
@@ -46,7 +45,7 @@ def seen(data, tmp_path, monkeypatch, **settings):
 
     monkeypatch.setitem(step.AUGMENTATIONS, "affine", spy)
     name = "-".join(f"{v}" for v in settings.values())
-    train.fit(
+    loop.fit(
         config, images, split, tmp_path / f"{name}.safetensors", lambda *_: None, lambda *_: None
     )
     return split, torch.stack(batches)
