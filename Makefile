@@ -20,7 +20,7 @@ HEAD_TO_HEAD := $(VENV)/bin/head-to-head
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data ablation search audit suspects predict serve report ui test test-slow lint format
+.PHONY: help setup data ablation speedrun search audit suspects predict serve report ui test test-slow lint format
 
 help:  ## This list
 	@echo "make ablation                               a first comparison on embedded data, minutes"
@@ -50,6 +50,10 @@ data: $(READY)  ## Fetch the published data set into OUT/data/cells, checked
 
 ablation: $(READY)  ## Train every arm of PRESET (quick) on DATA, then compare; finished runs are skipped
 	@$(HEAD_TO_HEAD) ablation --out '$(OUT)' $(if $(PRESET),--preset '$(PRESET)') \
+	  $(if $(DATA),--data '$(DATA)') $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
+
+speedrun: $(READY)  ## One strong model of either loss in little time; compares them
+	@$(HEAD_TO_HEAD) ablation --out '$(OUT)' --preset speedrun \
 	  $(if $(DATA),--data '$(DATA)') $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
 
 search: $(READY)  ## Tune the arms of PRESET (search), then train the best on fresh seeds
