@@ -32,8 +32,8 @@ class Arm(NamedTuple):
     def objective(self) -> Objective:
         return losses.OBJECTIVES[self.loss](charset=CHARSET, max_length=MAX_LENGTH, **self.options)
 
-    def make(self, seed: int = 0, layers: int = 1) -> tuple[Objective, Reader]:
-        """The objective and an untrained model for it."""
+    def model(self) -> tuple[str, str, models.Outputs]:
+        """All that its model is built from."""
         objective = self.objective()
         outputs = models.Outputs(
             objective.num_classes,
@@ -42,8 +42,13 @@ class Arm(NamedTuple):
             objective.column_classes,
             objective.column_source,
         )
+        return self.backbone, self.decoder, outputs
+
+    def make(self, seed: int = 0, layers: int = 1) -> tuple[Objective, Reader]:
+        """The objective and an untrained model for it."""
+        backbone, decoder, outputs = self.model()
         torch.manual_seed(seed)
-        return objective, models.build(self.backbone, STRIDE, self.decoder, outputs, layers=layers)
+        return self.objective(), models.build(backbone, STRIDE, decoder, outputs, layers=layers)
 
 
 def variants(loss: str) -> list[dict[str, Any]]:
@@ -90,6 +95,8 @@ ARMS = [arm for loss in losses.OBJECTIVES for arm in arms_of(loss)]
 DEFAULT_ARMS = [arm for arm in ARMS if not arm.options]
 # A torchvision backbone under each default arm.
 ON_MOBILENET = [arm._replace(backbone="mobilenet_v3_small") for arm in DEFAULT_ARMS]
+# One arm for each different model: most options of a loss leave the model as it is.
+MODELS = list({arm.model(): arm for arm in reversed(ARMS + ON_MOBILENET)}.values())
 
 
 def steps_of(objective: Objective, width: int = WIDTH) -> int:

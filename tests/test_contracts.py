@@ -13,6 +13,7 @@ from tests.arms import (
     DEFAULT_ARMS,
     HEIGHT,
     LABELS,
+    MODELS,
     ON_MOBILENET,
     STRIDE,
     WIDTH,
@@ -25,6 +26,7 @@ from tests.arms import (
 )
 
 every_arm = pytest.mark.parametrize("arm", ARMS, ids=str)
+every_model = pytest.mark.parametrize("arm", MODELS, ids=str)
 every_arm_on_two_backbones = pytest.mark.parametrize("arm", ARMS + ON_MOBILENET, ids=str)
 
 
@@ -38,7 +40,7 @@ def test_every_loss_and_every_decoder_has_an_arm():
         assert tried == set(objective.option_defaults())
 
 
-@every_arm_on_two_backbones
+@every_model
 @pytest.mark.parametrize("channels", [1, 3])
 def test_scores_have_the_declared_shapes(arm, channels):
     objective, model = arm.make()
@@ -54,7 +56,7 @@ def test_scores_have_the_declared_shapes(arm, channels):
         assert all(s is None or s.isfinite().all() for s in scores)
 
 
-@every_arm
+@every_model
 def test_steps_are_counted_without_a_trace(arm):
     objective, model = arm.make()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -188,7 +190,7 @@ def test_evaluation_is_deterministic_and_reads_each_image_by_itself(arm):
     torch.testing.assert_close(alone, first.steps, rtol=1e-3, atol=1e-4)
 
 
-@every_arm_on_two_backbones
+@every_model
 def test_weights_survive_a_file(arm, tmp_path):
     objective, model = arm.make()
     images = drawn(LABELS)
