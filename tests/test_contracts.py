@@ -112,7 +112,8 @@ def unreached(model, objective):
     """The parameters that a training step has no gradient for."""
     model.zero_grad()
     # Double precision tells a gradient that is small from one that is rounding of zero.
-    train_step(model.double(), objective, drawn(LABELS).double(), LABELS)["total"].backward()
+    images = drawn(LABELS[:4]).double()
+    train_step(model.double(), objective, images, LABELS[:4])["total"].backward()
     return {
         name
         for name, parameter in model.named_parameters()
