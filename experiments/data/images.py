@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,7 +29,8 @@ class Images:
 
     pixels: (N, C, H, W) uint8, resized; read from the cache's file as they are needed.
     rows: the N rows they belong to.
-    groups: for each image the index of the first image with identical pixels as decoded.
+    identities: of each image 64 hex digits of its pixels as decoded, before any resizing: the same
+        for every image size, file name and data set.
     readings: as in Cells.
     digest: of every label, reading and image file as they are in the folder; the same on every
         machine.
@@ -39,10 +40,16 @@ class Images:
     name: str
     pixels: Tensor
     rows: tuple[Row, ...]
-    groups: tuple[int, ...]
+    identities: tuple[str, ...]
     readings: dict[str, dict[str, str]]
     digest: str
     changed: frozenset[int] = frozenset()
+
+    @cached_property
+    def groups(self) -> tuple[int, ...]:
+        """For each image the index of the first one with identical pixels."""
+        first: dict[str, int] = {}
+        return tuple(first.setdefault(one, i) for i, one in enumerate(self.identities))
 
 
 def load_images(
@@ -65,14 +72,11 @@ def load_images(
     table = cache.table(
         cache_folder, contents, shape, lambda: _decoded(cells, contents, decoding), pad
     )
-    first: dict[bytes, int] = {}
-    identities = table["identity"]
-    groups = tuple(first.setdefault(identities[i].tobytes(), i) for i in range(len(cells.rows)))
     return Images(
         name=cells.name,
         pixels=torch.from_numpy(table["pixels"]),
         rows=cells.rows,
-        groups=groups,
+        identities=tuple(one.tobytes().hex() for one in table["identity"]),
         readings=cells.readings,
         digest=_digest(cells, contents),
     )

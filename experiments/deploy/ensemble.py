@@ -21,6 +21,7 @@ from experiments.settings.presets import load_run
 from experiments.tracking import RunRecord, Tracker
 from experiments.training.evaluation import human_metrics, label_metrics, write_tables
 from experiments.training.inference import BATCH
+from experiments.training.leaks import leaks, read_learnt
 from experiments.training.progress import counting
 from experiments.training.run import load_data, made_by
 
@@ -92,6 +93,12 @@ def _load(tracker: Tracker, run_id: str, folder: Path, out: Path) -> _Finished:
     split = make_split(images, config)
     if split.digest(images) != tags.get("split_digest"):
         raise UserError(f"{run_id}: its split is not made any more; train the run again")
+    # None for a run of an older version, which says no more than its digests.
+    seen = read_learnt(artifacts)
+    if seen is not None and (leaked := leaks(seen, images, split)):
+        raise UserError(
+            f"{run_id}: has learnt from {leaked} that it is judged by; name another run"
+        )
     return _Finished(run_id, Member(model, objective, config), images, split)
 
 

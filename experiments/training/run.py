@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
 
 import models
 from experiments.data.cells import read_cells
@@ -23,11 +22,12 @@ from experiments.settings.config import RunConfig
 from experiments.tracking import RunRecord, Tracker
 from experiments.training.evaluation import Readings, human_metrics, label_metrics, write_tables
 from experiments.training.inference import label_losses, read
+from experiments.training.leaks import Learnt, learnt_by, write_learnt
 from experiments.training.loop import Fitted, check, fit
 from experiments.training.progress import EpochLog
 from experiments.training.state import Progress
 from experiments.training.step import labelled
-from experiments.training.warm_start import start_weights
+from experiments.training.warm_start import Start, start_of
 
 
 def data_folder(data: Path | None, out: Path) -> Path:
@@ -60,8 +60,8 @@ def run(config: RunConfig, folder: Path, out: Path, parent: str | None = None) -
             print(f"finished before as {done}")
             return done
         split = make_split(images, config)
-        start = start_weights(config, images, split, tracker)
-        check(config, images, split, start)
+        start = start_of(config, images, split, tracker)
+        check(config, images, split, start.weights)
         checkpoint_file = out / "runs" / run_hash / "checkpoint.safetensors"
         tags = _tags(config, images) | ({"mlflow.parentRunId": parent} if parent else {})
         with tracker.recording(run_name(config), run_hash, tags) as record:
@@ -81,7 +81,7 @@ def _make(
     config: RunConfig,
     images: Images,
     split: Split,
-    start: dict[str, Tensor],
+    start: Start,
     folder: Path,
     checkpoint_file: Path,
     record: RunRecord,
@@ -101,17 +101,22 @@ def _make(
             log.on_epoch(epoch, progress)
             log_curves(progress)
 
-        fitted = fit(config, images, split, checkpoint_file, log.on_batch, on_epoch, start)
+        fitted = fit(config, images, split, checkpoint_file, log.on_batch, on_epoch, start.weights)
     log_curves(fitted.progress)
     size = config.image
     cost = models.measure(fitted.model, (size.channels, size.height, size.width))
     record.log_metrics({f"cost.{name}": float(value) for name, value in cost._asdict().items()})
     record.log_params({"tensors_taken": fitted.taken})
-    _log_results(config, fitted, images, split, record)
+    _log_results(config, fitted, images, split, start.seen, record)
 
 
 def _log_results(
-    config: RunConfig, fitted: Fitted, images: Images, split: Split, record: RunRecord
+    config: RunConfig,
+    fitted: Fitted,
+    images: Images,
+    split: Split,
+    seen_before: Learnt | None,
+    record: RunRecord,
 ) -> None:
     parts = {"val": split.val, "test": split.test, "human": split.human}
     readings: Readings = {}
@@ -140,6 +145,9 @@ def _log_results(
         weights = Path(making, "weights.safetensors")
         save_file({k: v.contiguous() for k, v in fitted.model.state_dict().items()}, weights)
         record.log_file(weights)
+        # Not without what the start has seen: half of it would be taken for all.
+        if seen_before is not None:
+            record.log_file(write_learnt(Path(making), seen_before | learnt_by(images, split)))
         for file in write_tables(Path(making), images, split, readings, losses):
             record.log_file(file)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -13,7 +14,15 @@ from experiments.data.splits import Split
 from experiments.errors import UserError
 from experiments.settings.config import RunConfig
 from experiments.tracking import Tracker
+from experiments.training.leaks import LEARNT, Learnt, leaks, read_learnt
 from models import Reader
+
+
+class Start(NamedTuple):
+    """Where a run begins: weights by name, and what these have seen; None where nobody knows."""
+
+    weights: dict[str, Tensor]
+    seen: Learnt | None
 
 
 def finished_start(config: RunConfig, tracker: Tracker) -> tuple[str, Path]:
@@ -28,27 +37,34 @@ def finished_start(config: RunConfig, tracker: Tracker) -> tuple[str, Path]:
     return run_id, folder
 
 
-def start_weights(
-    config: RunConfig, images: Images, split: Split, tracker: Tracker
-) -> dict[str, Tensor]:
-    """The weights of the run that it starts from; none without `start`. Raises UserError.
+def start_of(config: RunConfig, images: Images, split: Split, tracker: Tracker) -> Start:
+    """What the run starts from; nothing without `start`.
 
-    A run on another split of the same data may have learnt from images that this one is judged or
-    selected by, and is refused.
+    Raises UserError where those weights have seen images that this run is judged or selected by
+    (see leaks.py). A run of an older version has not recorded what it saw: then another split of
+    a data set with the same digest is refused, and nothing else can be.
     """
     if not config.start:
-        return {}
+        return Start({}, Learnt())
     run_id, folder = finished_start(config, tracker)
-    tags = tracker.tags(run_id)
-    same_split = tags.get("split_digest") == split.digest(images)
-    if tags.get("data_digest") == images.digest and not same_split:
+    seen = read_learnt(folder)
+    if seen is None:
+        print(f"start: {config.start} has no {LEARNT}, so only data sets and splits are compared")
+        tags = tracker.tags(run_id)
+        same_split = tags.get("split_digest") == split.digest(images)
+        if tags.get("data_digest") == images.digest and not same_split:
+            raise UserError(
+                f"start: {config.start} learnt from another split of the same data, so it may know "
+                "the images that this run is judged by; give both the same seed and split"
+            )
+    elif leaked := leaks(seen, images, split):
         raise UserError(
-            f"start: {config.start} learnt from another split of the same data, so it may know the "
-            "images that this run is judged by; give both the same seed and split"
+            f"start: {config.start} has learnt from {leaked} of this run; give both the same seed "
+            "and split, or start from a run that has not seen them"
         )
     file = folder / "weights.safetensors"
     try:
-        return load_file(file)
+        return Start(load_file(file), seen)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{file}: cannot be loaded ({error}); train that run again") from error
 

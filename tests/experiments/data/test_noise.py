@@ -27,8 +27,8 @@ def images_of(labels: list[str], human: int = 3) -> Images:
         for number, label in enumerate(labels)
     ] + [Row("human", f"{number}.jpg", None, Path("human")) for number in range(human)]
     pixels = torch.arange(len(rows), dtype=torch.uint8).reshape(-1, 1, 1, 1)
-    groups = tuple(max(0, k - 1) for k in range(len(rows)))
-    return Images("made", pixels, tuple(rows), groups, {"human1": {"0.jpg": "12"}}, "d")
+    identities = tuple(str(max(0, k - 1)) for k in range(len(rows)))
+    return Images("made", pixels, tuple(rows), identities, {"human1": {"0.jpg": "12"}}, "d")
 
 
 charsets = st.sampled_from([CHARSET, "01", "abcé/%, "])

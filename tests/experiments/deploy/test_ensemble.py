@@ -17,6 +17,7 @@ from experiments.deploy.voting import Member
 from experiments.errors import UserError
 from experiments.settings.config import run_config
 from experiments.tracking import RunRecord, Tracker
+from experiments.training.leaks import Learnt, learnt_by
 from experiments.training.run import load_data, run
 
 SMALL = {"epochs": 1, "width_stride": 8, "hidden": 16, "batch_size": 8}
@@ -207,6 +208,18 @@ def test_a_run_whose_split_would_be_another_today_is_refused(data, made, monkeyp
     out, ids = made
     monkeypatch.setattr(module.Split, "digest", lambda *_: "another")
     with pytest.raises(UserError, match="its split is not made any more; train the run again"):
+        ensemble([ids["ctc"], ids["slots"]], 1, data, out)
+
+
+def test_a_member_that_has_learnt_from_its_judges_is_refused(data, made, monkeypatch):
+    out, ids = made
+    config = run_config(SMALL, RUNS["ctc"])
+    images = load_data(config, data, out)
+    split = make_split(images, config)
+    alone = next(i for i in split.test if i in split.clean)
+    seen = learnt_by(images, split) | Learnt(frozenset({images.identities[alone]}))
+    monkeypatch.setattr(module, "read_learnt", lambda _: seen)
+    with pytest.raises(UserError, match=r"has learnt from (.* and )?1 test images"):
         ensemble([ids["ctc"], ids["slots"]], 1, data, out)
 
 

@@ -36,7 +36,7 @@ IMAGES = Images(
         Row(part, f"{name}.jpg", label, Path())
         for part, name, label in zip(PARTS, "abcdeabcd", LABELS, strict=True)
     ),
-    groups=(0, 1, 2, 0, 4, 5, 0, 7, 8),
+    identities=tuple("abcaefahi"),
     readings={
         "human1": {"a.jpg": "3", "b.jpg": "7", "c.jpg": "4", "d.jpg": "5"},
         "human2": {"a.jpg": "3", "b.jpg": "1", "c.jpg": "4"},

@@ -1,0 +1,148 @@
+"""What is taken from another run's weights, and when they are refused."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from experiments.data.cells import read_cells
+from experiments.data.images import load_images
+from experiments.data.splits import make_split
+from experiments.errors import UserError
+from experiments.settings.config import run_config
+from experiments.training.build import build
+from experiments.training.leaks import Learnt, learnt_by, write_learnt
+from experiments.training.loop import fit
+from experiments.training.warm_start import start_of, take_weights
+
+
+def model_of(**settings):
+    return build(run_config({"width_stride": 8, "hidden": 16} | settings, {}))[0]
+
+
+def test_what_fits_is_taken_and_all_else_stays():
+    other = model_of(loss="ce_stop", decoder="pooled", seed=1).state_dict()
+    model = model_of(loss="ctc")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    taken = take_weights(model, {name: tensor.clone() for name, tensor in other.items()})
+    trunk = [name for name in before if name.startswith("trunk.")]
+    assert taken == len(trunk)  # the heads have other shapes
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, other[name] if name in trunk else before[name]), name
+
+
+def test_a_whole_model_is_taken_whole():
+    other, model = model_of(loss="ctc", seed=1), model_of(loss="ctc")
+    assert take_weights(model, other.state_dict()) == len(other.state_dict())
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, other.state_dict()[name])
+
+
+def test_a_trunk_of_which_nothing_fits_is_refused():
+    with pytest.raises(UserError, match="same backbone") as caught:
+        take_weights(model_of(), model_of(backbone="mobilenet_v3_small").state_dict())
+    assert "\n" not in str(caught.value)
+
+
+class OneRun:
+    """A tracker that knows one finished run."""
+
+    def __init__(self, out, **tags):
+        self.out, self._tags = out, tags
+
+    def finished(self, run_hash):
+        return "id" if run_hash == "0123456789abcdef" else None
+
+    def artifacts(self, run_id):
+        return self.out if run_id == "id" else None
+
+    def tags(self, run_id):
+        assert run_id == "id"
+        return self._tags
+
+
+@pytest.fixture
+def cells(make_cells):
+    folder = make_cells(train=20, dev=4, human=0, duplicates=0, leaked=0, human_leaked=0)
+    return load_images(read_cells(folder, "0123456789.-"), 16, 32, 1)
+
+
+WEIGHTS = {"trunk.w": torch.ones(2, 2)}
+
+
+@pytest.fixture
+def artifacts(tmp_path):
+    save_file(WEIGHTS, tmp_path / "weights.safetensors")
+    return tmp_path
+
+
+CONFIG = run_config({"start": "0123456789abcdef"}, {})
+
+
+def test_weights_come_with_what_they_have_seen(cells, artifacts):
+    split = make_split(cells, CONFIG)
+    seen = Learnt(frozenset({"a" * 64}), frozenset({"b" * 64})) | learnt_by(cells, split)
+    write_learnt(artifacts, seen)
+    start = start_of(CONFIG, cells, split, OneRun(artifacts))
+    assert torch.equal(start.weights["trunk.w"], WEIGHTS["trunk.w"])
+    assert start.seen == seen
+    (artifacts / "weights.safetensors").write_bytes(b"no weights")
+    with pytest.raises(UserError, match="train that run again"):
+        start_of(CONFIG, cells, split, OneRun(artifacts))
+
+
+def test_weights_that_have_seen_a_judge_are_refused_whatever_their_data_set_is(cells, artifacts):
+    split, other = (make_split(cells, run_config({"seed": seed}, {})) for seed in (0, 1))
+    write_learnt(artifacts, learnt_by(cells, other))
+    shared = len(set(other.train) & set(split.val))
+    assert shared > 0
+    for digest in (cells.digest, "another"):
+        with pytest.raises(UserError, match=f"learnt from {shared} validation images") as caught:
+            start_of(CONFIG, cells, split, OneRun(artifacts, data_digest=digest))
+        assert "\n" not in str(caught.value)
+
+
+def test_an_older_run_is_judged_by_its_data_set_and_split(cells, artifacts, capsys):
+    split, other = (make_split(cells, run_config({"seed": seed}, {})) for seed in (0, 1))
+
+    def start(of, data=cells.digest):
+        tags = {"data_digest": data, "split_digest": of.digest(cells)}
+        found = start_of(CONFIG, cells, split, OneRun(artifacts, **tags))
+        assert "has no learnt.csv" in capsys.readouterr().out
+        assert found.seen is None
+        return found.weights["trunk.w"]
+
+    assert torch.equal(start(split), WEIGHTS["trunk.w"])
+    assert torch.equal(start(other, data="others"), WEIGHTS["trunk.w"])
+    with pytest.raises(UserError, match="another split of the same data"):
+        start(other)
+
+
+def test_a_start_that_has_not_finished_is_named(cells, tmp_path):
+    config = run_config({"start": "fedcba9876543210"}, {})
+    split = make_split(cells, config)
+    with pytest.raises(UserError, match="no finished run 'fedcba9876543210'"):
+        start_of(config, cells, split, OneRun(tmp_path))
+    without = start_of(run_config({}, {}), cells, split, OneRun(tmp_path))
+    assert without == ({}, Learnt())
+
+
+def test_a_run_that_was_stopped_goes_on_from_its_checkpoint_not_from_its_start(cells, tmp_path):
+    small = {"image": {"height": 16, "width": 32}, "width_stride": 4, "batch_size": 8, "hidden": 8}
+    config = run_config(small | {"epochs": 2, "loss_options": {"allow_infeasible": True}}, {})
+    split = make_split(cells, config)
+    start = build(config.model_copy(update={"seed": 9}))[0].state_dict()
+
+    def weights(name, start, on_batch=lambda *_: None):
+        fitted = fit(config, cells, split, tmp_path / name, on_batch, lambda *_: None, start)
+        return torch.cat([p.detach().flatten() for p in fitted.model.parameters()])
+
+    def stop_in_the_second_epoch(epoch, *_):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    whole = weights("whole", start)
+    with pytest.raises(KeyboardInterrupt):
+        weights("stopped", start, stop_in_the_second_epoch)
+    assert torch.equal(weights("stopped", start), whole)
+    # And it does start from there.
+    assert not torch.equal(weights("fresh", None), whole)
