@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from itertools import product
 
 import pandas as pd
@@ -164,6 +165,11 @@ def four_runs():
     ]
 
 
+@cache
+def report_of_four_runs():
+    return markdown(results(four_runs()))
+
+
 def rows_of(report, first_head):
     """The body of the table whose first head this is, a list of cells a row."""
     lines = report.splitlines()
@@ -185,7 +191,7 @@ def test_arms_by_hand():
     #   ctc  val 1, 1/2 -> 75.0 and 35.4; test 5/6, 4/6 -> 75.0 and 11.8;
     #        leak-free 4/5, 3/5 -> 70.0 and 14.1; CER 1/12, 2/12 -> 12.5 and 5.9; 105 s
     #   ce   val 1/2, 1/2; test 3/6, 3/6; leak-free 2/5, 3/5 -> 50.0 and 14.1; CER 3/12 twice; 85 s
-    report = markdown(results(four_runs()))
+    report = report_of_four_runs()
     assert (
         "| arm | seeds | val | test | leak-free test | CER | train seconds |\n"
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
@@ -212,7 +218,7 @@ def test_the_paired_difference_by_hand():
     #   seed 1    0    -1   -1   +1   +1      0
     # Over both: -2/10, or -20.0 points. t2 and t3 are one group. The interval of so few is wider
     # than all there is; the sentence names the better one first, which turns it.
-    report = markdown(results(four_runs()))
+    report = report_of_four_runs()
     assert (
         "| first | second | seeds | images | first - second | 95% interval | p | judgement | would "
         "show |\n"
@@ -230,7 +236,7 @@ def test_the_people_by_hand():
     # They agree on h1, h2 and h3 of four: 75%. Wilson with z^2 = 3.8415 and n = 4:
     #   centre (0.75 + 3.8415 / 8) / (1 + 3.8415 / 4) = 1.23018 / 1.96036 = 0.6275
     #   half   1.95996 sqrt(0.1875 / 4 + 3.8415 / 64) / 1.96036 = 0.3269
-    report = markdown(results(four_runs()))
+    report = report_of_four_runs()
     assert (
         "Two people read 4 images and agree on 75.00% of them (95% interval 30.1 to 95.4)."
     ) in report
@@ -252,7 +258,7 @@ def test_the_people_by_hand():
 
 
 def test_where_it_comes_from():
-    report = markdown(results(four_runs()))
+    report = report_of_four_runs()
     assert "Data digest `d1`; 4 runs (runs.csv); torch 9.9; abacus, 1 threads." in report
     assert report.count("\n## ") == 1
     assert "\n## cells, published split\n" in report
@@ -262,8 +268,7 @@ def test_where_it_comes_from():
 
 
 def test_the_same_runs_in_any_order_give_the_same_report():
-    runs = four_runs()
-    assert markdown(results(runs[::-1])) == markdown(results(runs))
+    assert markdown(results(four_runs()[::-1])) == report_of_four_runs()
 
 
 # --- verdicts
