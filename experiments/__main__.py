@@ -13,6 +13,7 @@ from experiments.deploy import commands as deploy
 from experiments.errors import UserError
 from experiments.options import OUT, Data, Out, Preset, Settings
 from experiments.search import commands as search
+from experiments.sweep.parent import follow_parent
 
 # The commands import what they need when they run: --help and a wrong option answer at once.
 
@@ -205,6 +206,7 @@ def _interrupted(*_: object) -> NoReturn:
 
 def main() -> NoReturn:
     """Run the command line; 2 is the user's error, 130 an interrupted run."""
+    follow_parent()
     # A parent that stops its runs sends SIGTERM, a closed terminal SIGHUP: stop as for Ctrl-C.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:

@@ -1,17 +1,28 @@
-"""Files between processes: written whole or not at all, and locks."""
+"""Files between processes: written whole or not at all, read back with proof, and locks."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from analysis.files import whole, write_whole
 from experiments.errors import UserError
 
-__all__ = ["is_held", "lock", "whole", "write_whole"]
+__all__ = [
+    "DamagedError",
+    "is_held",
+    "lock",
+    "read_checked",
+    "whole",
+    "write_checked",
+    "write_whole",
+]
 
 
 def is_held(file: Path) -> bool:
@@ -35,3 +46,28 @@ def lock(file: Path, otherwise: str | None = None) -> Iterator[None]:
             yield
     except Timeout:
         raise UserError(otherwise) from None
+
+
+class DamagedError(Exception):
+    """A file whose content is not what was written."""
+
+
+def write_checked(file: Path, content: Any) -> None:
+    """Write what JSON can hold, whole or not at all, with its digest."""
+    write_whole(file, json.dumps({"digest": _digest(content), "content": content}))
+
+
+def read_checked(file: Path) -> Any:
+    """What `write_checked` wrote. Raises FileNotFoundError, and DamagedError for anything else."""
+    try:
+        held = json.loads(file.read_bytes())
+        digest, content = held["digest"], held["content"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedError(f"{file}: is not whole") from error
+    if digest != _digest(content):
+        raise DamagedError(f"{file}: is damaged, its content does not have the digest noted in it")
+    return content
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

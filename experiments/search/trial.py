@@ -12,36 +12,17 @@ search that started it looks:
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from experiments.data.splits import learning_split
-from experiments.files import lock, write_whole
+from experiments.files import lock
 from experiments.settings.config import RunConfig
 from experiments.tracking import Tracker
 from experiments.training.loop import fit
 from experiments.training.progress import EpochLog
 from experiments.training.run import load_data, made_by, run_name
+from experiments.training.standing import Standing, read_standing, write_standing
 from experiments.training.state import Progress
-
-
-@dataclass(frozen=True)
-class HowFar:
-    """A trial's progress: exact match on validation after each epoch, seconds, whether done."""
-
-    val: list[float] = field(default_factory=list)
-    seconds: float = 0.0
-    done: bool = False
-
-
-def how_far(folder: Path) -> HowFar:
-    """What the trial in this folder has reported; nothing where it has not begun."""
-    try:
-        return HowFar(**json.loads((folder / "progress.json").read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return HowFar()
 
 
 def identity(folder: Path) -> str:
@@ -53,14 +34,12 @@ def identity(folder: Path) -> str:
 def trial(folder: Path, data: Path, out: Path, parent: str) -> None:
     """Make the trial in this folder, or go on with it. parent: the search's MLflow run.
 
-    Raises UserError for settings or data that cannot be used, KeyboardInterrupt when the process
-    that started it is gone: another search will go on with it.
+    Raises UserError for settings or data that cannot be used.
     """
-    started_by = os.getppid()
     config = RunConfig.model_validate_json((folder / "settings.json").read_text(encoding="utf-8"))
     tracker = Tracker(out)
     with lock(folder / "lock"):
-        if how_far(folder).done:
+        if read_standing(folder, aloud=True).done:
             return
         images = load_data(config, data, out, judges=False)
         split = learning_split(images, config)
@@ -79,23 +58,16 @@ def trial(folder: Path, data: Path, out: Path, parent: str) -> None:
         ):
             record.log_params(config.flat())
 
-            def on_batch(epoch: int, done: int, batches: int) -> None:
-                if os.getppid() != started_by:
-                    raise KeyboardInterrupt
-                log.on_batch(epoch, done, batches)
-
-            def tell(progress: Progress, done: bool = False) -> None:
-                val = [metrics["val.exact_match"] for metrics in progress.history]
-                told = HowFar(val, progress.seconds, done)
-                write_whole(folder / "progress.json", json.dumps(asdict(told)))
+            def report(progress: Progress, done: bool = False) -> None:
+                write_standing(folder, Standing(progress, done))
                 for epoch, metrics in enumerate(progress.history):
                     record.log_epoch(epoch, metrics)
 
             def on_epoch(epoch: int, progress: Progress) -> None:
                 log.on_epoch(epoch, progress)
-                tell(progress)
+                report(progress)
 
             checkpoint = folder / "checkpoint.safetensors"
-            fitted = fit(config, images, split, checkpoint, on_batch, on_epoch)
+            fitted = fit(config, images, split, checkpoint, log.on_batch, on_epoch)
             record.log_metrics({"val.exact_match": fitted.progress.best_exact_match})
-            tell(fitted.progress, done=True)
+            report(fitted.progress, done=True)

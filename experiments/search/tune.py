@@ -8,7 +8,6 @@ is and at its best). Trials learn and validate; nothing else is opened before th
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 from experiments.data.images import Images
 from experiments.data.splits import Split, learning_split
 from experiments.errors import UserError
-from experiments.files import lock, write_whole
+from experiments.files import DamagedError, lock, read_checked, write_checked
 from experiments.search.range_test import RangeTest, plot, range_test
 from experiments.search.record import record, write_best
 from experiments.search.study import Study
@@ -25,7 +24,7 @@ from experiments.search.worker import Tuned, Worker
 from experiments.settings.config import RunConfig
 from experiments.settings.presets import Preset
 from experiments.settings.search_space import Parameters, Search
-from experiments.sweep.processes import side_by_side
+from experiments.sweep.processes import LocalProcesses, side_by_side
 from experiments.tracking import RunRecord, Tracker
 from experiments.training.build import build_for
 from experiments.training.optim import SGDCyclic
@@ -73,7 +72,7 @@ def tune(
     parent.set_tags({"preset": name, "dataset": images.name, "train_digest": images.digest})
     worker = Worker(tuned, wanted, jobs, folder, out, home, parent)
     try:
-        worker.work()
+        worker.work(LocalProcesses())
         found = _write(tuned, given, images, home, parent)
     except BaseException as error:
         parent.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
@@ -128,12 +127,16 @@ def _studies(
 def _range_test(label: str, arm: RunConfig, images: Images, split: Split, home: Path) -> RangeTest:
     file = home / f"range-{arm.run_hash(images.digest)}.json"
     with lock(home / "range.lock"):
-        if file.is_file():
-            return RangeTest(**json.loads(file.read_text(encoding="utf-8")))
+        try:
+            return RangeTest(**read_checked(file))
+        except FileNotFoundError:
+            pass
+        except (DamagedError, TypeError) as error:
+            print(f"{error}; it is made again")
         print(f"range test of {label}", flush=True)
         tested = range_test(arm, images, split)
         plot(tested, label, home / f"{label}-range.png")
-        write_whole(file, json.dumps(asdict(tested)))
+        write_checked(file, asdict(tested))
     return tested
 
 

@@ -7,25 +7,23 @@ that others find the trials of a dead one, and go on with them.
 
 from __future__ import annotations
 
-import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
+from typing import Any, Literal
 
 from experiments.files import is_held, lock, write_whole
 from experiments.search.range_test import RangeTest
 from experiments.search.study import Study, Tried
-from experiments.search.trial import HowFar, how_far, identity
+from experiments.search.trial import identity
 from experiments.settings.config import RunConfig, run_config
 from experiments.settings.search_space import cycle_ends, settings
-from experiments.sweep.processes import Process, last_line, start, stopping, threads_each
+from experiments.sweep.orchestrator import Count, work
+from experiments.sweep.processes import last_line, threads_each
+from experiments.sweep.runner import Job, Runner
 from experiments.tracking import RunRecord, Tracker
+from experiments.training.standing import read_standing
 
 
 @dataclass(frozen=True)
@@ -45,20 +43,24 @@ class Tuned:
 
 
 @dataclass
-class Active:
-    """A trial that this process makes. seen: the epochs of it that were looked at."""
+class Trial:
+    """A trial that this process makes.
+
+    seen: the epochs of it that were looked at. state, reason: what became of it, and why.
+    """
 
     tuned: Tuned
     tried: Tried
     config: RunConfig
-    process: Process
+    job: Job
     seen: int = 0
-    pruned: bool = False
+    state: Literal["complete", "pruned", "failed"] = "complete"
+    reason: str = ""
 
     @property
     def folder(self) -> Path:
-        """Where it reports how far it is."""
-        return self.tuned.folder / str(self.tried.number)
+        """Where it keeps how far it is."""
+        return self.job.log.parent
 
     @property
     def name(self) -> str:
@@ -67,11 +69,11 @@ class Active:
 
 
 class Worker:
-    """One process's part in a search."""
+    """One process's part in a search, as a plan of trials."""
 
     def __init__(
         self,
-        tuned: list[Tuned],
+        tuned: Sequence[Tuned],
         trials: int,
         jobs: int,
         data: Path,
@@ -79,108 +81,105 @@ class Worker:
         home: Path,
         parent: RunRecord,
     ) -> None:
+        """trials: wanted of each study. jobs: how many this process makes at once."""
         self._tuned, self._trials, self._jobs = tuned, trials, jobs
         self._data, self._out, self._home, self._parent = data, out, home, parent
         self._tracker = Tracker(out)
         self._token = uuid.uuid4().hex
-        self._active: list[Active] = []
-        self._console = Console()
+        self._active: list[Trial] = []
 
-    def work(self) -> None:
+    def work(self, runner: Runner) -> None:
         """Until every study has all of its trials, those of other processes as well."""
-        bar = Progress(
-            *(TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()),
-            console=self._console,
-        )
-        task = bar.add_task("trials", total=self._trials * len(self._tuned))
-
-        def view() -> RenderableType:
-            logs = [(a, last_line(a.folder / "log.txt")) for a in self._active]
-            return Group(bar, *(Text(f"  {a.name}  {said}", no_wrap=True) for a, said in logs))
-
-        with (
-            lock(self._owner_file(self._token)),
-            stopping(lambda: [a.process for a in self._active]),
-            Live(view(), console=self._console, refresh_per_second=2, transient=True) as live,
-        ):
-            while True:
-                while len(self._active) < self._jobs and (begun := self._next()):
-                    self._active.append(begun)
-                for one in list(self._active):
-                    self._look_at(one)
-                settled = [
-                    sum(trial.state != "running" for trial in tuned.study.tried())
-                    for tuned in self._tuned
-                ]
-                bar.update(task, completed=sum(settled))
-                live.update(view())
-                if not self._active and min(settled) >= self._trials:
-                    return
-                time.sleep(0.3)
+        with lock(self._owner_file(self._token)):
+            work(self, runner, self._jobs, "trials")
         # The lock's file stays: that of a process that is gone is held by nobody.
 
     def _owner_file(self, token: str) -> Path:
         return self._home / "owners" / f"{token}.lock"
 
-    def _next(self) -> Active | None:
+    def begin(self) -> Trial | None:
         """A trial of a dead process, or else a new one of the study that has the fewest."""
         with lock(self._home / "ask.lock"):
             for tuned in self._tuned:
                 for tried in tuned.study.tried():
                     if tried.state == "running" and not is_held(self._owner_file(tried.owner)):
                         tuned.study.adopt(tried.number, self._token)
-                        return self._start(tuned, tried)
+                        return self._prepare(tuned, tried)
             tuned = min(self._tuned, key=lambda one: len(one.study.tried()))
             if len(tuned.study.tried()) >= self._trials:
                 return None
-            return self._start(tuned, tuned.study.ask(self._token, tuned.first))
+            return self._prepare(tuned, tuned.study.ask(self._token, tuned.first))
 
-    def _start(self, tuned: Tuned, tried: Tried) -> Active:
+    def _prepare(self, tuned: Tuned, tried: Tried) -> Trial:
         folder = tuned.folder / str(tried.number)
         folder.mkdir(parents=True, exist_ok=True)
         config = tuned.trial_config(tried)
         write_whole(folder / "settings.json", config.model_dump_json(indent=1))
+        threads = threads_each(self._jobs)
         command = [
             *("trial", str(folder), "--data", str(self._data), "--out", str(self._out)),
-            *("--threads", str(threads_each(self._jobs)), "--parent", self._parent.run_id),
+            *("--threads", str(threads), "--parent", self._parent.run_id),
         ]
-        return Active(tuned, tried, config, start(command, folder / "log.txt"))
+        trial = Trial(tuned, tried, config, Job(command, folder / "log.txt", cpus=threads))
+        self._active.append(trial)
+        return trial
 
-    def _look_at(self, one: Active) -> None:
-        """Report the cycles that have ended; prune; settle it when it is over."""
-        # Before its progress: what it reported last must not be missed.
-        code = one.process.poll()
-        far = how_far(one.folder)
-        for epochs in cycle_ends(one.config):
-            if one.seen < epochs <= len(far.val):
-                one.seen = epochs
-                below = one.tuned.study.report(one.tried.number, epochs, far.val[epochs - 1])
-                if below and epochs < one.config.epochs:
-                    self._settle(one, "pruned", f"below the median after {epochs} epochs", far)
-                    return
+    def look(self, trial: Trial, code: int | None) -> str | None:
+        """Report the cycles that have ended; a trial that is pruned there is over."""
+        standing = read_standing(trial.folder)
+        for epochs in cycle_ends(trial.config):
+            if trial.seen < epochs <= len(standing.val):
+                trial.seen = epochs
+                score = standing.val[epochs - 1]
+                below = trial.tuned.study.report(trial.tried.number, epochs, score)
+                if below and epochs < trial.config.epochs:
+                    trial.state = "pruned"
+                    trial.reason = f"below the median after {epochs} epochs"
+                    return f"pruned   {trial.name} {trial.reason}"
         if code is None:
-            return
-        if code == 0 and far.done:
-            self._settle(one, "complete", "", far)
-        else:
-            self._settle(one, "failed", _reason(code, one.folder / "log.txt"), far)
+            return None
+        if code == 0 and standing.done:
+            return f"complete {trial.name} {max(standing.val, default=0.0):.1%}"
+        trial.state, trial.reason = "failed", _reason(code, trial.job.log)
+        return f"failed   {trial.name} {trial.reason}"
 
-    def _settle(self, one: Active, state: Any, reason: str, far: HowFar) -> None:
-        one.process.terminate()
-        one.process.wait()
-        about: dict[str, Any] = {"val": far.val, "seconds": far.seconds, "reason": reason}
-        score = max(far.val, default=0.0)
-        if state == "complete":
-            about["value"] = score
-        status = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}[state]
+    def settle(self, trial: Trial) -> None:
+        """Note what became of it in MLflow and in its study."""
+        standing = read_standing(trial.folder)
+        about: dict[str, Any] = {
+            "val": standing.val,
+            "seconds": standing.progress.seconds,
+            "reason": trial.reason,
+        }
+        if trial.state == "complete":
+            about["value"] = max(standing.val, default=0.0)
+        status = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}[trial.state]
+        tags = {
+            "state": trial.state,
+            "reason": trial.reason,
+            "sampler": trial.tuned.study.sampler,
+        }
+        self._tracker.settle(identity(trial.folder), status, tags)
+        (trial.folder / "checkpoint.safetensors").unlink(missing_ok=True)
         # The study last: what is settled there is not looked at again.
-        tags = {"state": state, "reason": reason, "sampler": one.tuned.study.sampler}
-        self._tracker.settle(identity(one.folder), status, tags)
-        (one.folder / "checkpoint.safetensors").unlink(missing_ok=True)
-        one.tuned.study.end(one.tried.number, state, about)
-        self._active.remove(one)
-        end = f"{score:.1%}" if state == "complete" else reason
-        self._console.print(f"{state:8}", one.name, end, highlight=False, soft_wrap=True)
+        trial.tuned.study.end(trial.tried.number, trial.state, about)
+        self._active.remove(trial)
+
+    def count(self) -> Count:
+        """Those of other processes as well; one that was pruned is a whole one."""
+        settled = epochs = trained = 0
+        for tuned in self._tuned:
+            ended = sum(trial.state != "running" for trial in tuned.study.tried())
+            ended = min(ended, self._trials)  # an earlier search may have wanted more
+            settled += ended
+            trained += ended * tuned.arm.epochs
+            epochs += self._trials * tuned.arm.epochs
+        trained += sum(len(read_standing(trial.folder).val) for trial in self._active)
+        return Count(settled, self._trials * len(self._tuned), trained, epochs)
+
+    def done(self) -> bool:
+        """See Plan."""
+        return self.count().settled >= self._trials * len(self._tuned)
 
 
 def _reason(code: int, log: Path) -> str:

@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
-
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from experiments.data.cells import read_cells
 from experiments.data.images import Images
@@ -21,53 +13,24 @@ from experiments.files import lock, write_whole
 from experiments.settings.config import RunConfig
 from experiments.settings.presets import Preset
 from experiments.settings.stages import Data
+from experiments.sweep.grid import Grid, Run
+from experiments.sweep.orchestrator import work
 from experiments.sweep.plan import Planned, plan, stage_folder
-from experiments.sweep.processes import last_line, side_by_side, start, stopping, threads_each
+from experiments.sweep.processes import LocalProcesses, side_by_side, threads_each
+from experiments.sweep.runner import Job
 from experiments.tracking import RunRecord, Tracker
 from experiments.training.build import build_for
-from experiments.training.run import data_folder, load_data, run_name
+from experiments.training.run import data_folder, load_data
 from experiments.training.warm_start import finished_start
-
-
-@dataclass
-class Job:
-    """A run of the grid or of a stage, and the process that makes it.
-
-    folder: its data set.
-    without: the run that it would have started from, where that failed.
-    """
-
-    config: RunConfig
-    run_hash: str
-    folder: Path
-    log: Path
-    process: subprocess.Popen[bytes] | None = None
-    without: Job | None = None
-
-    @property
-    def name(self) -> str:
-        """For people, with the begin of the hash, as arms may share the rest."""
-        return f"{run_name(self.config)} {self.run_hash[:6]}"
-
-    @property
-    def ok(self) -> bool:
-        """It has ended, and well."""
-        return self.process is not None and self.process.returncode == 0
-
-    def last_line(self) -> str:
-        """What the run said last, or why it could not begin."""
-        if self.without is not None:
-            return f"it starts from {self.without.name}, which failed"
-        return last_line(self.log)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an ablation went."""
+    """How an ablation went. skipped: how many runs were finished before."""
 
-    skipped: list[Job]
-    made: list[Job]
-    failed: list[Job]
+    skipped: int
+    made: list[Run]
+    failed: list[Run]
 
 
 def ablation(
@@ -100,19 +63,22 @@ def ablation(
         parent = tracker.start_parent(f"{preset_name} on {images.name}", key)
         tags = {"preset": preset_name, "dataset": images.name, "data_digest": images.digest}
         parent.set_tags(tags)
-        outcome = Outcome([], [], [])
-        waiting = list[Job]()
-        for config, data_name, run_hash in runs:
-            log = out / "logs" / f"{run_hash}.log"
-            job = Job(config, run_hash, folders[data_name], log)
-            (outcome.skipped if tracker.finished(run_hash) else waiting).append(job)
+        missing = [one for one in runs if not tracker.finished(one.run_hash)]
+        threads = threads_each(jobs)
         try:
-            for job in _work_off(waiting, out, parent.run_id, jobs):
-                (outcome.made if job.ok else outcome.failed).append(job)
+            grid = Grid(
+                [_run(one, folders[one.data], out, parent.run_id, threads) for one in missing]
+            )
+            work(grid, LocalProcesses(), jobs, "runs")
         except BaseException as error:
             parent.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
             raise
-    finished = len(outcome.skipped) + len(outcome.made)
+    outcome = Outcome(
+        skipped=len(runs) - len(missing),
+        made=[run for run in grid.ended if run.ok],
+        failed=[run for run in grid.ended if not run.ok],
+    )
+    finished = outcome.skipped + len(outcome.made)
     parent.log_metrics({"runs.finished": finished, "runs.failed": len(outcome.failed)})
     return outcome, parent
 
@@ -146,63 +112,15 @@ def _check(configs: list[RunConfig], folder: Path, out: Path) -> Images:
     return images
 
 
-def _work_off(waiting: list[Job], out: Path, parent_id: str, jobs: int) -> Iterator[Job]:
-    """Run the jobs, at most `jobs` at once, and yield each when it has ended.
-
-    One that starts from another waits for it, and fails with it.
-    """
-    console = Console()
-    bar = Progress(
-        TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
-    )
-    task = bar.add_task("runs", total=len(waiting))
-    threads = threads_each(jobs)
-    queue, active, failed = list(waiting), list[Job](), dict[str, Job]()
-
-    def ready() -> Iterator[Job]:
-        missing = {job.run_hash for job in (*queue, *active)} | failed.keys()
-        return (job for job in queue if job.config.start not in missing)
-
-    def ended(job: Job) -> Job:
-        bar.advance(task)
-        console.print("done  " if job.ok else "FAILED", job.name, highlight=False)
-        if not job.ok:
-            failed[job.run_hash] = job
-        return job
-
-    def view() -> RenderableType:
-        lines = [Text(f"  {job.name}  {job.last_line()}", no_wrap=True) for job in active]
-        return Group(bar, *lines)
-
-    with (
-        stopping(lambda: [job.process for job in active]),
-        Live(view(), console=console, refresh_per_second=2, transient=True) as live,
-    ):
-        while queue or active:
-            for job in [j for j in queue if j.config.start in failed]:
-                queue.remove(job)
-                job.without = failed[job.config.start]
-                job.log = job.without.log
-                yield ended(job)
-            while len(active) < jobs and (next_job := next(ready(), None)):
-                queue.remove(next_job)
-                next_job.process = _start(next_job, out, parent_id, threads)
-                active.append(next_job)
-            time.sleep(0.3)
-            for job in [
-                j for j in active if j.process is not None and j.process.poll() is not None
-            ]:
-                active.remove(job)
-                yield ended(job)
-            live.update(view())
-
-
-def _start(job: Job, out: Path, parent_id: str, threads: int) -> subprocess.Popen[bytes]:
-    settings = out / "runs" / job.run_hash / "settings.json"
-    settings.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(settings, job.config.model_dump_json(indent=1))
+def _run(planned: Planned, folder: Path, out: Path, parent_id: str, threads: int) -> Run:
+    """A planned run, with the settings that its process reads."""
+    home = out / "runs" / planned.run_hash
+    home.mkdir(parents=True, exist_ok=True)
+    write_whole(home / "settings.json", planned.config.model_dump_json(indent=1))
     command = [
-        *("train", "--config", str(settings), "--data", str(job.folder), "--out", str(out)),
+        *("train", "--config", str(home / "settings.json")),
+        *("--data", str(folder), "--out", str(out)),
         *("--threads", str(threads), "--parent", parent_id),
     ]
-    return start(command, job.log)
+    job = Job(command, out / "logs" / f"{planned.run_hash}.log", cpus=threads)
+    return Run(planned.config, planned.run_hash, job, home)

@@ -21,10 +21,10 @@ def ablation_and_report(
     preset: a name or a file. Else as for `ablation`. Raises UserError.
     """
     outcome, parent = ablation(Path(preset).stem, load_preset(preset), data, out, seeds, jobs)
-    print(f"{len(outcome.made)} made, {len(outcome.skipped)} finished before", end="")
+    print(f"{len(outcome.made)} made, {outcome.skipped} finished before", end="")
     print(f", {len(outcome.failed)} failed" if outcome.failed else "")
-    for job in outcome.failed:
-        print(f"failed: {job.name}: {job.last_line()}; see {job.log}", file=sys.stderr)
+    for run in outcome.failed:
+        print(f"failed: {run.name}: {run.last_line()}; see {run.log}", file=sys.stderr)
     try:
         if outcome.made or outcome.skipped:
             for file in report(data, out):

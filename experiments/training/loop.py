@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from torch import Tensor
 
 from experiments.data.images import Images
 from experiments.data.splits import Split
 from experiments.settings.config import RunConfig
+from experiments.training import checkpoint
 from experiments.training.build import build_for
 from experiments.training.inference import validate
 from experiments.training.optim import build_optimizer, moving_average
@@ -55,23 +57,22 @@ def fit(
     on_epoch: Callable[[int, Progress], None],
     start: dict[str, Tensor] | None = None,
 ) -> Fitted:
-    """Train to the end, from the checkpoint where there is one.
+    """Train to the end, from the checkpoint where there is one; one that is no good is not used.
 
+    A run goes on with the number of CPU threads that it began with, which this process then has.
     on_batch: called with the epoch, the batches done and the batches of an epoch.
     on_epoch: called with the number of each newly finished epoch, before its checkpoint is written.
     start: the weights of another run to start from.
     """
-    model, objective = build_for(config, images)
-    taken = 0
-    if start:
-        taken = take_weights(model, start)
-        print(f"starts from {config.start}: {taken} of {len(model.state_dict())} tensors")
     batches = count_batches(config, len(split.train))
-    optimizer, schedule = build_optimizer(model, config.optimizer, batches * config.epochs)
-    step = Step(config, model, objective, optimizer)
-    state = State(model, optimizer, schedule, moving_average(model, config.ema))
-    state.restore(checkpoint_file)
-    progress = state.progress
+    begun = _begin(config, images, batches, start)
+    try:
+        begun.state.restore(checkpoint_file)
+    except checkpoint.UnusableError as error:
+        print(f"{checkpoint_file}: {error}; the run begins anew")
+        begun = _begin(config, images, batches, start)
+    objective, step, state, taken = begun
+    model, progress = state.model, state.progress
     pixels, texts = labelled(images, split.train)
     targets = objective.encode(texts)
 
@@ -82,7 +83,7 @@ def fit(
             batches_of_epoch(config, pixels, targets, epoch, step.device), start=1
         ):
             parts = step(batch)
-            schedule.step()
+            state.schedule.step()
             if state.average is not None:
                 state.average.update_parameters(model)
             for name, value in parts.items():
@@ -99,9 +100,33 @@ def fit(
         validated = validate(state.judged, objective, *labelled(images, split.val))
         if not math.isfinite(validated["val.loss"]):
             raise diverged(config, f"the validation loss is {validated['val.loss']}")
-        rate = {"learning_rate": optimizer.param_groups[0]["lr"]}
+        rate = {"learning_rate": state.optimizer.param_groups[0]["lr"]}
         state.add(trained | validated | rate, time.monotonic() - started)
         on_epoch(epoch, progress)
         state.save(checkpoint_file)
     model.load_state_dict(state.best_weights)
     return Fitted(model, objective, progress, taken)
+
+
+class _Begun(NamedTuple):
+    """A training before its first step. taken: how many tensors it has of another run."""
+
+    objective: Objective
+    step: Step
+    state: State
+    taken: int
+
+
+def _begin(
+    config: RunConfig, images: Images, batches: int, start: dict[str, Tensor] | None
+) -> _Begun:
+    model, objective = build_for(config, images)
+    taken = 0
+    if start:
+        taken = take_weights(model, start)
+        print(f"starts from {config.start}: {taken} of {len(model.state_dict())} tensors")
+    optimizer, schedule = build_optimizer(model, config.optimizer, batches * config.epochs)
+    step = Step(config, model, objective, optimizer)
+    owner = config.run_hash(images.digest)
+    state = State(owner, model, optimizer, schedule, moving_average(model, config.ema))
+    return _Begun(objective, step, state, taken)

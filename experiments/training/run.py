@@ -25,6 +25,7 @@ from experiments.training.inference import label_losses, read
 from experiments.training.leaks import Learnt, learnt_by, write_learnt
 from experiments.training.loop import Fitted, check, fit
 from experiments.training.progress import EpochLog
+from experiments.training.standing import Standing, write_standing
 from experiments.training.state import Progress
 from experiments.training.step import labelled
 from experiments.training.warm_start import Start, start_of
@@ -94,6 +95,7 @@ def _make(
         # From the first epoch on: the record may be a new one, and the checkpoint older.
         for epoch, metrics in enumerate(progress.history):
             record.log_epoch(epoch, metrics)
+        write_standing(checkpoint_file.parent, Standing(progress))
 
     with EpochLog(config.epochs) as log:
 
@@ -107,6 +109,8 @@ def _make(
     cost = models.measure(fitted.model, (size.channels, size.height, size.width))
     record.log_metrics({f"cost.{name}": float(value) for name, value in cost._asdict().items()})
     record.log_params({"tensors_taken": fitted.taken})
+    # A run that goes on has the threads that it began with.
+    record.set_tags({"machine": machine(), "threads": str(torch.get_num_threads())})
     _log_results(config, fitted, images, split, start.seen, record)
 
 
@@ -167,10 +171,15 @@ def _tags(config: RunConfig, images: Images) -> dict[str, str]:
     }
 
 
+def machine() -> str:
+    """The kind of processor, and how many CPU threads this process computes with."""
+    return f"{platform.machine()}, {torch.get_num_threads()} threads"
+
+
 def made_by() -> dict[str, str]:
     """Tags: the machine, torch and the command line."""
     return {
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "machine": machine(),
         "torch": torch.__version__,
         "command": shlex.join(["head-to-head", *sys.argv[1:]]),
     }

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import cast
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -36,8 +37,12 @@ class Progress:
 
 @dataclass
 class State:
-    """All that changes in training; what a checkpoint holds."""
+    """All that changes in training; what a checkpoint holds.
 
+    owner: the hash of the run, which no other run's checkpoint has.
+    """
+
+    owner: str
     model: Reader
     optimizer: Optimizer
     schedule: LRScheduler
@@ -61,7 +66,7 @@ class State:
 
     def save(self, file: Path) -> None:
         """Write all of it, replacing what was there as a whole."""
-        tensors, groups = checkpoint.optimizer_tensors(self.optimizer)
+        of_optimizer, groups = checkpoint.optimizer_tensors(self.optimizer)
         average = {} if self.average is None else self.average.state_dict()
         # A function in a schedule's state is made anew with the schedule.
         schedule = {
@@ -69,19 +74,47 @@ class State:
             for key, value in self.schedule.state_dict().items()
             if isinstance(value, bool | int | float | str | list | None)
         }
-        checkpoint.save(
-            file,
+        tensors = (
             {f"model.{k}": v for k, v in self.model.state_dict().items()}
             | {f"average.{k}": v for k, v in average.items()}
             | {f"best.{k}": v for k, v in self.best_weights.items()}
-            | {f"optimizer.{k}": v for k, v in tensors.items()},
-            {"groups": groups, "schedule": schedule, "progress": asdict(self.progress)},
+            | {f"optimizer.{k}": v for k, v in of_optimizer.items()}
         )
+        state = {
+            "groups": groups,
+            "schedule": schedule,
+            "progress": asdict(self.progress),
+            # Sums over another number of threads have other last bits.
+            "threads": torch.get_num_threads(),
+        }
+        checkpoint.save(file, checkpoint.Saved(tensors, state), self.owner)
 
     def restore(self, file: Path) -> None:
-        """Go back to where the file was written; stay at the start where there is none."""
-        if (saved := checkpoint.load(file)) is None:
+        """Go back to where the file was written, with its number of CPU threads.
+
+        Stays at the start where there is none. Raises checkpoint.UnusableError for a file that is
+        not whole or another run's; this state is then not to be used any further.
+        """
+        if (saved := checkpoint.load(file, self.owner)) is None:
             return
+        try:
+            progress = Progress(**saved.state["progress"])
+            if progress.best not in range(len(progress.history)):
+                raise ValueError(f"epoch {progress.best} of {len(progress.history)} is to be kept")
+            self._take(saved)
+            if self.best_weights.keys() != self.judged.state_dict().keys():
+                raise ValueError("weights to be kept are missing")
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            why = str(error).partition("\n")[0]  # torch goes on with each tensor's name
+            raise checkpoint.UnusableError(f"it does not fit this run ({why})") from error
+        for key, value in asdict(progress).items():
+            setattr(self.progress, key, value)
+        threads = saved.state["threads"]
+        if threads != torch.get_num_threads():
+            print(f"goes on with {threads} CPU threads, as it began")
+            torch.set_num_threads(threads)
+
+    def _take(self, saved: checkpoint.Saved) -> None:
         tensors, state = saved
         self.model.load_state_dict(checkpoint.under("model.", tensors))
         if self.average is not None:
@@ -91,5 +124,3 @@ class State:
             self.optimizer, checkpoint.under("optimizer.", tensors), state["groups"]
         )
         self.schedule.load_state_dict(state["schedule"])
-        for key, value in state["progress"].items():
-            setattr(self.progress, key, value)

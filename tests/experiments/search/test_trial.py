@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import pytest
@@ -10,10 +9,11 @@ import pytest
 from experiments.data.splits import learning_split, make_split
 from experiments.errors import UserError
 from experiments.search import trial as trials
-from experiments.search.trial import how_far, identity, trial
+from experiments.search.trial import identity, trial
 from experiments.settings.config import run_config
 from experiments.tracking import Tracker
 from experiments.training.run import load_data
+from experiments.training.standing import read_standing
 
 SETTINGS = {"epochs": 2, "batch_size": 8, "width_stride": 8, "hidden": 16}
 
@@ -49,9 +49,9 @@ def test_neither_the_dev_list_nor_what_people_read_is_opened(make_cells, tmp_pat
     broken = without_judges(data, tmp_path / "broken" / "cells")
     whole = make(data, tmp_path / "out")
     blind = make(broken, tmp_path / "blind")
-    assert how_far(blind).done
+    assert read_standing(blind).done
     # Not only does it get by without them: they make no difference to what it tells.
-    assert how_far(blind).val == how_far(whole).val
+    assert read_standing(blind).val == read_standing(whole).val
     with pytest.raises(UserError):
         load_data(run_config(SETTINGS, {}), broken, tmp_path / "out")
 
@@ -98,7 +98,7 @@ def test_folds_cannot_be_searched(make_cells, tmp_path):
 def test_what_it_tells_is_what_mlflow_and_its_folder_have(make_cells, tmp_path):
     out = tmp_path / "out"
     folder = make(make_cells(train=24, val=8), out)
-    told = how_far(folder)
+    told = read_standing(folder)
     assert (len(told.val), told.done) == (2, True)
     (run,) = Tracker(out)._search(f"tags.run_hash = '{identity(folder)}'")
     assert run.info.status == "FINISHED"
@@ -115,29 +115,25 @@ def test_it_is_made_once(make_cells, tmp_path, monkeypatch):
     folder = make(data, out)
     monkeypatch.setattr(trials, "fit", None)
     trial(folder, data, out, "parent")
-    assert how_far(folder).done
-
-
-def test_it_stops_when_nobody_is_there_to_be_told(make_cells, tmp_path, monkeypatch):
-    data, out = make_cells(train=24, val=8), tmp_path / "out"
-    parents = iter([100, 100, 100, 1])
-    monkeypatch.setattr(trials.os, "getppid", lambda: next(parents, 1))
-    with pytest.raises(KeyboardInterrupt):
-        make(data, out)
-    folder = out / "search" / "s" / "0"
-    assert not how_far(folder).done
-    monkeypatch.undo()
-    trial(folder, data, out, "parent")
-    assert how_far(folder).val == how_far(make(data, tmp_path / "whole")).val
+    assert read_standing(folder).done
 
 
 def test_two_trials_have_two_identities(tmp_path):
     folders = [tmp_path / s / n for s in ("a", "b") for n in ("0", "1")]
     assert len({identity(folder) for folder in folders}) == 4
-    assert how_far(folders[0]).val == []
+    assert read_standing(folders[0]).val == []
 
 
-def test_progress_is_replaced_as_a_whole(make_cells, tmp_path):
-    folder = make(make_cells(train=24, val=8), tmp_path / "out")
-    assert json.loads((folder / "progress.json").read_text())["done"]
-    assert not list(folder.glob("*.making"))
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"digest": "", "content": {}}', b"half"])
+def test_a_record_that_is_not_whole_is_said_and_made_again(make_cells, tmp_path, capsys, content):
+    data, out = make_cells(train=24, val=8), tmp_path / "out"
+    folder = make(data, out)
+    whole = read_standing(folder)
+    (folder / "progress.json").write_bytes(content)
+    assert not read_standing(folder).done
+    capsys.readouterr()
+    trial(folder, data, out, "parent")
+    said = [line for line in capsys.readouterr().out.splitlines() if "progress.json" in line]
+    assert len(said) == 1
+    assert "does not count" in said[0]
+    assert (read_standing(folder).val, read_standing(folder).done) == (whole.val, True)

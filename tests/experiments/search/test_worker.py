@@ -16,27 +16,31 @@ from pathlib import Path
 import pytest
 
 from experiments.files import lock
-from experiments.search import worker
 from experiments.search.range_test import RangeTest
 from experiments.search.study import STARTUP, Study
 from experiments.search.trial import identity
 from experiments.search.worker import Tuned, Worker
 from experiments.settings.config import run_config
 from experiments.settings.search_space import Space
+from experiments.sweep.processes import last_line
+from experiments.sweep.runner import Job
 from experiments.tracking import Tracker
 
 EPOCHS = 4
 ARM = run_config({"epochs": EPOCHS, "optimizer": {"name": "sgd_cyclic"}}, {})
 PARAMETERS = Space(loss=False, cycle_epochs=(1, 2)).parameters(ARM)
 
-# What a trial does with the curve that it is to have: tell it epoch by epoch.
+# What a trial does with the curve that it is to have: note it epoch by epoch.
 TELL = """
-import json, os, sys, time
+import hashlib, json, os, sys, time
 from pathlib import Path
 folder, curve = Path(sys.argv[1]), json.loads(sys.argv[2])
 for n in range(1, len(curve) + 1):
-    told = {"val": curve[:n], "seconds": n, "done": n == len(curve)}
-    (folder / "p.making").write_text(json.dumps(told))
+    history = [{"val.exact_match": value} for value in curve[:n]]
+    progress = {"history": history, "best": 0, "seconds": n}
+    content = {"progress": progress, "done": n == len(curve)}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    (folder / "p.making").write_text(json.dumps({"digest": digest, "content": content}))
     os.replace(folder / "p.making", folder / "progress.json")
     time.sleep(0.02)
 """
@@ -46,8 +50,32 @@ KILLED = "import os; os.kill(os.getpid(), 9)"
 HANGS = f"{TELL}\ntime.sleep(600)"
 
 
+class Program:
+    """A handle of a small program."""
+
+    def __init__(self, arguments: list[str], log: Path) -> None:
+        self._log = log
+        with log.open("wb") as handle:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", *arguments], stdout=handle, stderr=subprocess.STDOUT
+            )
+
+    def poll(self):
+        return self.process.poll()
+
+    def stop(self):
+        if self.poll() is None:
+            self.process.terminate()
+
+    def wait(self):
+        self.process.wait()
+
+    def last_line(self):
+        return last_line(self._log)
+
+
 class Programs:
-    """Starts, in place of a trial, the program that is its due.
+    """A runner that begins, in place of a trial, the program that is its due.
 
     script: by trial number; GOOD without. curve: by trial number; rising without.
     """
@@ -58,25 +86,20 @@ class Programs:
         self.started: list[str] = []
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self, command, log):
-        folder = Path(command[1])
+    def submit(self, job: Job) -> Program:
+        folder = Path(job.command[1])
         number = int(folder.name)
         self.started.append("/".join(folder.parts[-2:]))
         curve = self.curve.get(number, [0.1, 0.2, 0.3, 0.4])
         arguments = [self.script.get(number, GOOD), str(folder), json.dumps(curve)]
-        with log.open("wb") as handle:
-            process = subprocess.Popen(
-                [sys.executable, "-c", *arguments], stdout=handle, stderr=subprocess.STDOUT
-            )
-        self.processes.append(process)
-        return process
+        begun = Program(arguments, job.log)
+        self.processes.append(begun.process)
+        return begun
 
 
 @pytest.fixture
-def programs(monkeypatch):
-    made = Programs()
-    monkeypatch.setattr(worker, "start", made.start)
-    return made
+def programs():
+    return Programs()
 
 
 class Home:
@@ -118,22 +141,22 @@ def home(out, tmp_path):
 
 @pytest.mark.parametrize("jobs", [1, 2, 3])
 def test_every_study_gets_the_trials_that_it_was_promised(home, programs, jobs):
-    home.worker(trials=3, jobs=jobs).work()
+    home.worker(trials=3, jobs=jobs).work(programs)
     assert home.states() == [["complete"] * 3] * 2
     assert Counter(programs.started) == Counter(
         f"{study}/{number}" for study in ("tpe", "random") for number in range(3)
     )
     # Made already: nothing to do. More are wanted: only these are made.
-    home.worker(trials=3, jobs=jobs).work()
+    home.worker(trials=3, jobs=jobs).work(programs)
     assert len(programs.started) == 6
-    home.worker(trials=4, jobs=jobs).work()
+    home.worker(trials=4, jobs=jobs).work(programs)
     assert home.states() == [["complete"] * 4] * 2
     assert len(programs.started) == 8
 
 
 def test_the_score_of_a_trial_is_that_of_the_epoch_that_is_kept(home, programs):
     programs.curve[0] = [0.1, 0.6, 0.5, 0.4]
-    home.worker(trials=1).work()
+    home.worker(trials=1).work(programs)
     trial = home.studies()[0].tried()[0]
     assert trial.value == 0.6
     assert trial.about["val"] == [0.1, 0.6, 0.5, 0.4]
@@ -159,7 +182,7 @@ def test_a_trial_that_fails_is_one_with_its_reason_and_the_others_go_on(
     home, programs, script, reason
 ):
     programs.script[1] = script
-    home.worker(trials=3).work()
+    home.worker(trials=3).work(programs)
     assert home.states() == [["complete", "failed", "complete"]] * 2
     for study in home.studies():
         assert study.tried()[1].about["reason"] == reason
@@ -170,7 +193,9 @@ def test_a_trial_below_the_median_is_stopped_at_the_end_of_a_cycle(home, program
     programs.curve[STARTUP] = [0.01] * EPOCHS
     programs.script[STARTUP] = HANGS
     learnt, random = home.studies()
-    done = threading.Thread(target=home.worker(trials=STARTUP + 1).work, daemon=True)
+    done = threading.Thread(
+        target=home.worker(trials=STARTUP + 1).work, args=(programs,), daemon=True
+    )
     done.start()
     while len(programs.started) < 2 * (STARTUP + 1):
         time.sleep(0.05)
@@ -193,7 +218,7 @@ def test_the_trials_of_a_dead_search_are_made_by_the_next_one_under_their_number
     with lock(home.home / "owners" / "alive.lock"):
         dead, alive = learnt.ask("dead"), learnt.ask("alive")
         drawn = dead.drawn
-        done = threading.Thread(target=home.worker(trials=3).work, daemon=True)
+        done = threading.Thread(target=home.worker(trials=3).work, args=(programs,), daemon=True)
         done.start()
         while sum(state == "complete" for study in home.states() for state in study) < 5:
             time.sleep(0.05)
@@ -213,24 +238,27 @@ def test_a_search_that_stops_leaves_its_trials_to_the_next_one(home, programs, m
     programs.script[0] = HANGS
     seen = []
 
-    def stop_on_second_look(_, one):
+    def stop_on_second_look(_, one, code):  # noqa: ARG001
         seen.append(one)
         if len(seen) > 3:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Worker, "_look_at", stop_on_second_look)
+        patched.setattr(Worker, "look", stop_on_second_look)
         with pytest.raises(KeyboardInterrupt):
-            home.worker(trials=2).work()
+            home.worker(trials=2).work(programs)
     assert all(process.returncode is not None for process in programs.processes)
     assert home.states() == [["running"], ["running"]]
     programs.script.clear()
-    home.worker(trials=2).work()
+    home.worker(trials=2).work(programs)
     assert home.states() == [["complete"] * 2] * 2
 
 
 def test_two_searches_at_once_make_each_trial_once(home, programs):
-    workers = [threading.Thread(target=home.worker(trials=5, jobs=2).work) for _ in range(2)]
+    workers = [
+        threading.Thread(target=home.worker(trials=5, jobs=2).work, args=(programs,))
+        for _ in range(2)
+    ]
     for one in workers:
         one.start()
     for one in workers:
@@ -249,7 +277,7 @@ def test_mlflow_is_told_what_became_of_each_trial(tmp_path, programs):
         folder = home.home / "tpe" / str(number)
         tracker.start_run("t", identity(folder), {"kind": "trial"}).end("RUNNING")
     programs.script[1] = KILLED
-    home.worker(trials=2).work()
+    home.worker(trials=2).work(programs)
     told = {}
     for number in range(2):
         run_hash = identity(home.home / "tpe" / str(number))

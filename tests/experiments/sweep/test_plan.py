@@ -15,7 +15,6 @@ from experiments.errors import UserError
 from experiments.settings.config import run_config
 from experiments.settings.presets import PRESETS, Preset, load_preset
 from experiments.settings.stages import Data
-from experiments.sweep import ablation as ablation_room
 from experiments.sweep.plan import plan, stage_folder
 from experiments.tracking import Tracker
 from experiments.training.build import build
@@ -351,77 +350,3 @@ def test_a_stage_whose_data_cannot_be_learnt_is_refused_before_any_run(
     code, _, err = cli("ablation", "--preset", preset, "--data", data, "--out", tmp_path / "out")
     assert (code, err.count("\n")) == (2, 1)
     assert "a label has 1 to 1 characters here" in err
-
-
-# --- who waits for whom
-
-
-@pytest.fixture
-def work_off(monkeypatch, tmp_path):
-    """Work jobs off without processes: (name, start) pairs, how many at once, which fail.
-
-    Returns the jobs in the order in which they ended, and for each that was started which jobs had
-    ended by then.
-    """
-
-    class Process:
-        """Ends when it is asked for the third time."""
-
-        def __init__(self, code):
-            self.asked, self.code, self.returncode = 0, code, None
-
-        def poll(self):
-            self.asked += 1
-            self.returncode = self.code if self.asked > 2 else None
-            return self.returncode
-
-        def wait(self):
-            return self.returncode
-
-    def run(pairs, at_once, failing=()):
-        started, ended = {}, []
-
-        def start(job, *_):
-            started[job.run_hash] = [done.run_hash for done in ended]
-            return Process(1 if job.run_hash in failing else 0)
-
-        monkeypatch.setattr(ablation_room, "_start", start)
-        monkeypatch.setattr(ablation_room.time, "sleep", lambda _: None)
-        jobs = [
-            ablation_room.Job(
-                run_config({"start": before}, {}), name, tmp_path, tmp_path / f"{name}.log"
-            )
-            for name, before in pairs
-        ]
-        for job in ablation_room._work_off(jobs, tmp_path, "parent", at_once):
-            ended.append(job)
-        return ended, started
-
-    return run
-
-
-PAIRS = [("a", ""), ("b", "a"), ("c", "b"), ("d", ""), ("e", "long ago")]
-
-
-@pytest.mark.parametrize("at_once", [1, 2, 9])
-def test_a_run_waits_for_its_start_and_others_go_past_it(work_off, at_once):
-    ended, started = work_off(PAIRS, at_once)
-    assert all(job.ok for job in ended)
-    assert sorted(job.run_hash for job in ended) == list("abcde")
-    assert "a" in started["b"]
-    assert "b" in started["c"]
-    if at_once == 2:
-        assert list(started) == list("adbec")
-
-
-@pytest.mark.parametrize("at_once", [1, 2, 9])
-def test_runs_fail_by_name_with_the_one_that_they_start_from(work_off, at_once):
-    ended, started = work_off(PAIRS, at_once, failing={"a"})
-    assert sorted(started) == list("ade")  # the others never began
-    jobs = {job.run_hash: job for job in ended}
-    assert sorted(jobs) == list("abcde")
-    assert [name for name, job in sorted(jobs.items()) if job.ok] == ["d", "e"]
-    for name, before in (("b", "a"), ("c", "b")):
-        said = f"it starts from {jobs[before].name}, which failed"
-        assert jobs[name].last_line() == said
-        assert jobs[name].log == jobs["a"].log

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from experiments.data.splits import make_split
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.settings.config import run_config
-from experiments.training import checkpoint, loop
+from experiments.training import loop
 from experiments.training.inference import validate
 from experiments.training.optim import moving_average
 from experiments.training.run import load_data
@@ -124,7 +125,7 @@ def test_a_run_that_was_stopped_goes_on_with_its_average_bit_for_bit(data, tmp_p
     resumed = fit("broken", lambda epoch, *_: epochs.append(epoch))
     assert epochs[0] == 1
     assert resumed.progress.history == whole.progress.history
-    last = [checkpoint.load(tmp_path / f"{n}.safetensors")[0] for n in ("whole", "broken")]
+    last = [load_file(tmp_path / f"{name}.safetensors") for name in ("whole", "broken")]
     assert sum(name.startswith("average.") for name in last[0]) > 10
     assert last[0].keys() == last[1].keys()
     assert all(torch.equal(last[0][name], last[1][name]) for name in last[0])

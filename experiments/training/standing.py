@@ -1,0 +1,45 @@
+"""How far a run is, in a file of its folder: for the process that started it to look at."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from experiments.files import DamagedError, read_checked, write_checked
+from experiments.training.state import Progress
+
+_FILE = "progress.json"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a run has come to, and whether that is all."""
+
+    progress: Progress = field(default_factory=Progress)
+    done: bool = False
+
+    @property
+    def val(self) -> list[float]:
+        """Exact match on validation after each epoch."""
+        return [metrics["val.exact_match"] for metrics in self.progress.history]
+
+
+def write_standing(folder: Path, standing: Standing) -> None:
+    """Put it in the folder, whole or not at all."""
+    write_checked(folder / _FILE, asdict(standing))
+
+
+def read_standing(folder: Path, aloud: bool = False) -> Standing:
+    """What stands there: nothing yet where nothing does, or nothing that is whole.
+
+    aloud: say of a file that is not whole that it does not count.
+    """
+    try:
+        content = read_checked(folder / _FILE)
+        return Standing(Progress(**content["progress"]), content["done"])
+    except FileNotFoundError:
+        return Standing()
+    except (DamagedError, KeyError, TypeError) as error:
+        if aloud:
+            print(f"{error}; it does not count")
+        return Standing()
