@@ -19,6 +19,7 @@ from experiments.files import lock
 from experiments.settings.config import RunConfig
 from experiments.tracking import Tracker
 from experiments.training.loop import fit
+from experiments.training.memory import memory_errors_named
 from experiments.training.progress import EpochLog
 from experiments.training.run import load_data, made_by, run_name
 from experiments.training.standing import Standing, read_standing, write_standing
@@ -31,6 +32,7 @@ def identity(folder: Path) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
+@memory_errors_named()
 def trial(folder: Path, data: Path, out: Path, parent: str) -> None:
     """Make the trial in this folder, or go on with it. parent: the search's MLflow run.
 

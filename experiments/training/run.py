@@ -24,6 +24,7 @@ from experiments.training.evaluation import Readings, human_metrics, label_metri
 from experiments.training.inference import label_losses, read
 from experiments.training.leaks import Learnt, learnt_by, write_learnt
 from experiments.training.loop import Fitted, check, fit
+from experiments.training.memory import memory_errors_named
 from experiments.training.progress import EpochLog
 from experiments.training.standing import Standing, write_standing
 from experiments.training.state import Progress
@@ -47,6 +48,7 @@ def load_data(config: RunConfig, folder: Path, out: Path, *, judges: bool = True
     return change_labels(images, config.label_noise, config.charset)
 
 
+@memory_errors_named()
 def run(config: RunConfig, folder: Path, out: Path, parent: str | None = None) -> str:
     """Make one run and return its MLflow id; that of the finished one where there is one already.
 

@@ -25,7 +25,8 @@ class Standing:
 
 
 def write_standing(folder: Path, standing: Standing) -> None:
-    """Put it in the folder, whole or not at all."""
+    """Put it in the folder, which is made where it is not there, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
     write_checked(folder / _FILE, asdict(standing))
 
 

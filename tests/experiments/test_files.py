@@ -1,12 +1,13 @@
-"""Locks between processes, and within one."""
+"""Locks between processes and within one; records that are read back with proof."""
 
 import multiprocessing
 import time
+from contextlib import suppress
 
 import pytest
 
 from experiments.errors import UserError
-from experiments.files import is_held, lock
+from experiments.files import DamagedError, is_held, lock, read_checked, write_checked
 
 
 def hold(file, taken):
@@ -58,3 +59,35 @@ def test_an_error_within_frees_it(tmp_path):
     with pytest.raises(ZeroDivisionError), lock(tmp_path / "deep/er/a.lock"):
         raise ZeroDivisionError
     assert not is_held(tmp_path / "deep/er/a.lock")
+
+
+CONTENT = {"rates": [0.1, 1e-5], "low": 0.1 + 0.2, "done": True}
+
+
+def test_what_was_written_with_its_digest_comes_back(tmp_path):
+    write_checked(tmp_path / "it.json", CONTENT)
+    assert read_checked(tmp_path / "it.json") == CONTENT
+    with pytest.raises(FileNotFoundError):
+        read_checked(tmp_path / "other.json")
+
+
+def test_no_bit_of_it_can_be_flipped_unnoticed(tmp_path):
+    file = tmp_path / "it.json"
+    write_checked(file, CONTENT)
+    whole = file.read_bytes()
+    for bit in range(0, 8 * len(whole), 7):
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(content)
+        with suppress(DamagedError):
+            assert read_checked(file) == CONTENT
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0" * 80, b"[]", b"{}", b'"digest"', b"1", b"[" * 100_000, b"\xff\xfe"]
+)
+def test_anything_else_is_named_as_damaged(tmp_path, content):
+    file = tmp_path / "it.json"
+    file.write_bytes(content)
+    with pytest.raises(DamagedError, match=r"it\.json"):
+        read_checked(file)
