@@ -19,6 +19,13 @@ HEAD_TO_HEAD := $(VENV)/bin/head-to-head
 # Any file that exists is not remade: no half-made environment has this one.
 READY := $(VENV)/ready
 
+# As they were given, for the shell to take as they are: with quotes, dollars and spaces.
+export GIVEN_OUT    := $(value OUT)
+export GIVEN_DATA   := $(value DATA)
+export GIVEN_PRESET := $(value PRESET)
+export GIVEN_IMAGES := $(value IMAGES)
+export GIVEN_OUTPUT := $(value OUTPUT)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup data ablation speedrun search audit suspects predict serve report ui test test-slow lint format
 
@@ -46,45 +53,42 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 data: $(READY)  ## Fetch the published data set into OUT/data/cells, checked
-	@$(HEAD_TO_HEAD) data --out '$(OUT)'
+	@$(HEAD_TO_HEAD) data --out "$$GIVEN_OUT"
 
 ablation: $(READY)  ## Train every arm of PRESET (quick) on DATA, then compare; finished runs are skipped
-	@$(HEAD_TO_HEAD) ablation --out '$(OUT)' $(if $(PRESET),--preset '$(PRESET)') \
-	  $(if $(DATA),--data '$(DATA)') $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
+	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" $(if $(PRESET),--preset "$$GIVEN_PRESET") \
+	  $(if $(DATA),--data "$$GIVEN_DATA") $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
 
 speedrun: $(READY)  ## One strong model of either loss in little time; compares them
-	@$(HEAD_TO_HEAD) ablation --out '$(OUT)' --preset speedrun \
-	  $(if $(DATA),--data '$(DATA)') $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
+	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" --preset speedrun \
+	  $(if $(DATA),--data "$$GIVEN_DATA") $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
 
 search: $(READY)  ## Tune the arms of PRESET (search), then train the best on fresh seeds
-	@$(HEAD_TO_HEAD) search --out '$(OUT)' $(if $(PRESET),--preset '$(PRESET)') \
-	  $(if $(DATA),--data '$(DATA)') $(if $(JOBS),--jobs '$(JOBS)') \
+	@$(HEAD_TO_HEAD) search --out "$$GIVEN_OUT" $(if $(PRESET),--preset "$$GIVEN_PRESET") \
+	  $(if $(DATA),--data "$$GIVEN_DATA") $(if $(JOBS),--jobs '$(JOBS)') \
 	  $(if $(ARM),--arm '$(ARM)') $(if $(TRIALS),--trials '$(TRIALS)')
 
 audit: $(READY)  ## What is wrong with DATA, for the charset and size of PRESET (ablation)
-	@$(HEAD_TO_HEAD) audit --out '$(OUT)' \
-	  $(if $(PRESET),--preset '$(PRESET)') $(if $(DATA),--data '$(DATA)')
+	@$(HEAD_TO_HEAD) audit --out "$$GIVEN_OUT" \
+	  $(if $(PRESET),--preset "$$GIVEN_PRESET") $(if $(DATA),--data "$$GIVEN_DATA")
 
 suspects: $(READY)  ## The labels that all arms doubt, from the runs of PRESET=suspects
-	@$(HEAD_TO_HEAD) suspects --out '$(OUT)' $(if $(DATA),--data '$(DATA)')
+	@$(HEAD_TO_HEAD) suspects --out "$$GIVEN_OUT" $(if $(DATA),--data "$$GIVEN_DATA")
 
 predict: $(READY)  ## Read IMAGES with RUN; a table, and a CSV where OUTPUT is given
-	@test -n '$(IMAGES)' \
+	@test -n "$$GIVEN_IMAGES" \
 	  || { echo "error: no IMAGES: give a folder, an image or 'in/**/*.png'" >&2; exit 2; }
-	@$(HEAD_TO_HEAD) predict --run '$(RUN)' --out '$(OUT)' \
-	  $(if $(OUTPUT),--output '$(OUTPUT)') $(if $(ACCURACY),--accuracy '$(ACCURACY)') -- '$(IMAGES)'
+	@$(HEAD_TO_HEAD) predict --run '$(RUN)' --out "$$GIVEN_OUT" \
+	  $(if $(OUTPUT),--output "$$GIVEN_OUTPUT") $(if $(ACCURACY),--accuracy '$(ACCURACY)') -- "$$GIVEN_IMAGES"
 
 serve: $(READY)  ## The champion behind MLflow's own server, on 127.0.0.1
-	@$(HEAD_TO_HEAD) serve --port '$(PORT)' --out '$(OUT)'
+	@$(HEAD_TO_HEAD) serve --port '$(PORT)' --out "$$GIVEN_OUT"
 
 report: $(READY)  ## Rebuild OUT/report from what MLflow holds, with pictures from DATA
-	@$(HEAD_TO_HEAD) report --out '$(OUT)' $(if $(DATA),--data '$(DATA)')
+	@$(HEAD_TO_HEAD) report --out "$$GIVEN_OUT" $(if $(DATA),--data "$$GIVEN_DATA")
 
 ui: $(READY)  ## MLflow's own pages of OUT on 127.0.0.1
-	@test -f '$(OUT)/mlflow.db' \
-	  || { echo "error: $(OUT): no runs here; make some with: make ablation" >&2; exit 2; }
-	@MLFLOW_DISABLE_TELEMETRY=true $(MODULE) mlflow ui --host 127.0.0.1 --port '$(PORT)' \
-	  --backend-store-uri "sqlite:///$$(realpath '$(OUT)')/mlflow.db"
+	@$(HEAD_TO_HEAD) ui --port '$(PORT)' --out "$$GIVEN_OUT"
 
 # A process a core, one thread each. A file's tests stay together: what they share is made once.
 PYTEST := OMP_NUM_THREADS=1 $(MODULE) pytest --numprocesses auto --dist loadfile

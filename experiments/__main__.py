@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from rich.console import Console
+from rich.logging import RichHandler
 
 from experiments.deploy import commands as deploy
-from experiments.errors import UserError
+from experiments.errors import UserError, explain, one_line
 from experiments.options import OUT, Data, Out, Preset, Settings
 from experiments.search import commands as search
 from experiments.sweep.parent import follow_parent
@@ -24,6 +28,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+_log = logging.getLogger("experiments")
+
+
+@app.callback()
+def common(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Before the command: show where an error came from.")
+    ] = False,
+) -> None:
+    """What all commands have in common."""
+    if debug:
+        _log.setLevel(logging.DEBUG)
 
 
 @app.command()
@@ -204,6 +222,25 @@ def _interrupted(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _refuse(why: str) -> NoReturn:
+    """Exit with code 2 and a line."""
+    _log.debug("in full:", exc_info=True)
+    sys.stderr.write(f"error: {one_line(why)}\n")
+    sys.exit(2)
+
+
+def _prepare_output() -> None:
+    """What libraries log goes to stderr; what a locale cannot write is escaped."""
+    for package in ("experiments", "analysis"):
+        logger = logging.getLogger(package)
+        logger.setLevel(logging.WARNING)
+        if not logger.handlers:
+            console = Console(stderr=True, soft_wrap=True)
+            logger.addHandler(RichHandler(console=console, show_time=False, show_path=False))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def main() -> NoReturn:
     """Run the command line; 2 is the user's error, 130 an interrupted run."""
     follow_parent()
@@ -211,15 +248,15 @@ def main() -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _interrupted)
+    _prepare_output()
     try:
         app(prog_name="head-to-head")
     except UserError as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
-        sys.exit(2)
-    except OSError as error:
-        what, why = error.filename or "input or output", error.strerror or error
-        sys.stderr.write(f"error: {what}: {why}\n")
-        sys.exit(2)
+        _refuse(str(error))
+    except Exception as error:
+        if (explained := explain(error)) is None:
+            raise  # a bug of ours is a traceback
+        _refuse(explained)
     except SystemExit as ended:
         if ended.code == 130:
             sys.stderr.write("stopped; the same command goes on from what is finished\n")

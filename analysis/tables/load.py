@@ -17,8 +17,24 @@ import pandas as pd
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
-import mlflow
+from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
+
+from analysis.record import (
+    DIGESTS,
+    IMAGES,
+    MEMBERS,
+    PREDICTIONS,
+    READER_COLUMNS,
+    READERS,
+    SEARCH,
+    SETTINGS,
+    STORE,
+    address,
+    artifacts_of,
+    flaw,
+    read_object,
+)
 
 _UNFINISHED = ["run_id", "tags.mlflow.runName", "status"]
 _IMAGE = ["split", "filename"]
@@ -71,107 +87,131 @@ class Results:
 
 def load(out: Path) -> Results:
     """Read the store below `out`. Raises NoRunsError."""
-    if not (out / "mlflow.db").is_file():
+    if not (out / STORE).is_file():
         raise NoRunsError(f"{out}: no runs here")
-    uri = f"sqlite:///{out.resolve() / 'mlflow.db'}"
-    mlflow.set_tracking_uri(uri)
-    runs, unfinished = _search(out, "run")
+    uri = address(out, reading=True)
+    # Both by their address: the environment may name those of another project.
+    client = MlflowClient(uri, registry_uri=uri)
+    runs, unfinished = _search(client, out, "run")
     if runs.empty and unfinished.empty:
         raise NoRunsError(f"{out}: no runs here")
-    ensembles, unfinished_ensembles = _search(out, "ensemble")
+    ensembles, unfinished_ensembles = _search(client, out, "ensemble")
     about = cache(_about)
-    read, broken = _records(runs, lambda folder: (_settings(folder), _predictions(folder, about)))
+    read, broken = _read_each(runs, lambda folder: (_settings(folder), _predictions(folder, about)))
     if not read:
-        raise NoRunsError(f"{out}: {len(unfinished) + len(broken)} runs, none of them finished")
-    together, broken_ensembles = _records(
+        left_out = pd.concat([unfinished, broken])
+        first = f"{left_out['run_id'].iloc[0]}: {left_out['status'].iloc[0]}"
+        raise NoRunsError(f"{out}: {len(left_out)} runs, none of which counts (the first, {first})")
+    together, broken_ensembles = _read_each(
         ensembles, lambda folder: (_members(folder), _predictions(folder, about))
     )
     runs, ensembles = runs.loc[list(read)], ensembles.loc[list(together)]
     settings = pd.DataFrame([config for config, _ in read.values()], index=runs.index)
     runs = pd.concat([runs, settings.add_prefix("config.")], axis=1).sort_values("start_time")
     predictions = {run_id: table for run_id, (_, table) in (read | together).items()}
+    searches, broken_searches = _searches(client, out)
+    uncounted = [unfinished, broken, unfinished_ensembles, broken_ensembles, broken_searches]
     return Results(
         runs=runs,
         predictions=_one_table(
             {run_id: predictions[run_id] for run_id in [*runs.index, *together]}
         ),
         readers=_readers(runs),
-        unfinished=pd.concat([unfinished, broken, unfinished_ensembles, broken_ensembles])[
-            _UNFINISHED
-        ],
+        unfinished=pd.concat(uncounted)[_UNFINISHED],
         ensembles=ensembles.assign(members=pd.Series({k: v for k, (v, _) in together.items()})),
-        searches=_searches(out),
-        history=partial(_history, uri),
+        searches=searches,
+        history=partial(_history, client),
     )
 
 
-def _search(out: Path, kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Those of a kind that count, by their ids, and those that do not."""
-    if (found := _of_kind(out, kind)).empty:
-        return found.set_index("run_id"), found
-    complete = found["folder"].map(lambda folder: (folder / "predictions.csv").is_file())
-    finished = found["status"] == "FINISHED"
-    found.loc[finished & ~complete, "status"] = "FINISHED, without predictions"
-    return found[finished & complete].set_index("run_id"), found[~(finished & complete)]
+def _search(client: MlflowClient, out: Path, kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Those of a kind that count, by their ids, and those that do not, with the reason."""
+    found = _of_kind(client, out, kind)
+    counts = found["status"] == "FINISHED"
+    if (flawed := found["flaw"].notna() & counts).any():
+        found.loc[flawed, "status"] = "FINISHED, but " + found.loc[flawed, "flaw"].astype(str)
+    found = found.drop(columns="flaw")
+    whole = counts & ~flawed
+    return found[whole].set_index("run_id"), found[~whole]
 
 
-def _of_kind(out: Path, kind: str) -> pd.DataFrame:
-    """All of a kind, with the folders of their artifacts."""
-    found = mlflow.search_runs(
-        search_all_experiments=True, filter_string=f"tags.kind = '{kind}'", max_results=50_000
-    )
-    if not isinstance(found, pd.DataFrame) or found.empty:
-        return pd.DataFrame(columns=[*_UNFINISHED, "folder"])
-    # Not the path that MLflow recorded: a store that was copied here can be read as well.
-    folders = found["run_id"].map(lambda run_id: out / "artifacts" / run_id / "artifacts")
-    return found.assign(folder=folders)
+def _of_kind(client: MlflowClient, out: Path, kind: str) -> pd.DataFrame:
+    """All of a kind, with the folders of their artifacts, and what is wrong with those."""
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    rows: list[dict[str, object]] = []
+    token: str | None = ""
+    while experiments and token is not None:
+        page = client.search_runs(
+            experiments, f"tags.kind = '{kind}'", max_results=1_000, page_token=token or None
+        )
+        rows += [_row(run, artifacts_of(out, run.info.run_id)) for run in page]
+        token = page.token or None
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*_UNFINISHED, "folder", "flaw"])
 
 
-def _searches(out: Path) -> dict[str, dict[str, Any]]:
-    """What each search wrote down; one that has not come to its end has not yet."""
-    found = _of_kind(out, "search").set_index("run_id")["folder"]
-    files = {str(run_id): folder / "search.json" for run_id, folder in found.items()}
+def _row(run: Run, folder: Path) -> dict[str, object]:
+    finished = run.info.status == "FINISHED"
+    tags = {key: value for key, value in run.data.tags.items() if key != DIGESTS}
     return {
-        run_id: json.loads(file.read_text(encoding="utf-8"))
-        for run_id, file in files.items()
-        if file.is_file()
+        "run_id": run.info.run_id,
+        "experiment_id": run.info.experiment_id,
+        "status": run.info.status,
+        "start_time": pd.to_datetime(run.info.start_time, unit="ms", utc=True),
+        "end_time": pd.to_datetime(run.info.end_time, unit="ms", utc=True),
+        # Not the path that MLflow recorded: a store that was copied here can be read as well.
+        "folder": folder,
+        "flaw": flaw(folder, run.data.tags, weights=False) if finished else None,
+        **{f"metrics.{key}": value for key, value in run.data.metrics.items()},
+        **{f"params.{key}": value for key, value in run.data.params.items()},
+        **{f"tags.{key}": value for key, value in tags.items()},
     }
 
 
-def _records(
-    runs: pd.DataFrame, read: Callable[[Path], tuple[_Told, pd.DataFrame]]
-) -> tuple[dict[str, tuple[_Told, pd.DataFrame]], pd.DataFrame]:
+def _searches(client: MlflowClient, out: Path) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
+    """What each search wrote down, and those whose record cannot be read.
+
+    One that has not come to its end has no record yet.
+    """
+    found = _of_kind(client, out, "search")
+    has = found["folder"].map(lambda folder: (folder / SEARCH).is_file()).astype(bool)
+    return _read_each(found[has].set_index("run_id"), lambda folder: read_object(folder / SEARCH))
+
+
+def _read_each(
+    runs: pd.DataFrame, read: Callable[[Path], _Told]
+) -> tuple[dict[str, _Told], pd.DataFrame]:
     """What is read from each run's folder, and the runs whose files are damaged."""
     whole, broken = {}, []
     for run_id, folder in runs["folder"].items():
         try:
             whole[str(run_id)] = read(folder)
-        except (OSError, ValueError, KeyError) as error:
-            broken.append((run_id, f"FINISHED, but cannot be read: {str(error).splitlines()[0]}"))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            broken.append((run_id, f"FINISHED, but cannot be read: {reason}"))
     status = pd.DataFrame(broken, columns=["run_id", "status"]).set_index("run_id")
     damaged = runs.loc[status.index].drop(columns="status").join(status)
     return whole, damaged.rename_axis("run_id").reset_index()
 
 
 def _settings(folder: Path) -> dict[str, str]:
-    return _flatten(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    return _flatten(read_object(folder / SETTINGS))
 
 
 def _members(folder: Path) -> list[dict[str, object]]:
-    members: list[dict[str, object]] = json.loads(
-        (folder / "members.json").read_text(encoding="utf-8")
-    )["members"]
+    members = read_object(folder / MEMBERS)["members"]
+    if not isinstance(members, list):
+        raise ValueError(f"{MEMBERS}: members: not a list")
     return members
 
 
 def _predictions(folder: Path, about: Callable[[bytes], pd.DataFrame]) -> pd.DataFrame:
     """A row an image that the run read. Raises ValueError where rows are missing."""
-    read = _table((folder / "predictions.csv").read_bytes())
-    images = about((folder / "images.csv").read_bytes())
+    read = _table((folder / PREDICTIONS).read_bytes())
+    images = about((folder / IMAGES).read_bytes())
     # As they are written, both have the same images in the same order.
     same = len(read) == len(images) and all((read[c] == images[c]).all() for c in _IMAGE)
     if not same:
-        raise ValueError("predictions.csv and images.csv are of different images")
+        raise ValueError(f"{PREDICTIONS} and {IMAGES} are of different images")
     return pd.concat([read.drop(columns=_IMAGE), images], axis=1).assign(
         confidence=read["confidence"].astype(float),
         label_loss=pd.to_numeric(read.get("label_loss", pd.Series(index=read.index, dtype=str))),
@@ -198,8 +238,7 @@ def _one_table(by_run: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return table.assign(run_id=run_id)
 
 
-def _history(uri: str, run_ids: list[str], key: str) -> pd.DataFrame:
-    client = MlflowClient(uri)
+def _history(client: MlflowClient, run_ids: list[str], key: str) -> pd.DataFrame:
     rows = [
         (run_id, point.step, point.value)
         for run_id in run_ids
@@ -210,11 +249,20 @@ def _history(uri: str, run_ids: list[str], key: str) -> pd.DataFrame:
 
 def _readers(runs: pd.DataFrame) -> pd.DataFrame:
     """Of one run a data set: they are the same for all of its runs."""
-    tables = [pd.DataFrame(columns=["reader", "filename", "reading", "data_digest"])]
-    for digest, folder in runs.groupby("tags.data_digest")["folder"].first().items():
-        if (file := folder / "readers.csv").is_file():
-            tables.append(_table(file.read_bytes()).assign(data_digest=str(digest)))
+    tables = [pd.DataFrame(columns=[*READER_COLUMNS, "data_digest"])]
+    for digest, folders in runs.groupby("tags.data_digest")["folder"]:
+        readable = (table for folder in folders if (table := _readers_of(folder)) is not None)
+        if (first := next(readable, None)) is not None:
+            tables.append(first.assign(data_digest=str(digest)))
     return pd.concat(tables, ignore_index=True)
+
+
+def _readers_of(folder: Path) -> pd.DataFrame | None:
+    """None where the data set has no readers, or where the file of an older run is damaged."""
+    try:
+        return _table((folder / READERS).read_bytes())[list(READER_COLUMNS)]
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _table(content: bytes) -> pd.DataFrame:

@@ -78,9 +78,20 @@ def register(
     """Put a run's model into MLflow's registry, as the champion that predict and serve use."""
     from experiments.deploy.registry import Registry
 
-    registry = Registry(out)
+    registry = Registry(out, reading=False)
     version = registry.register(run or registry.best())
     print(f"champion: run {version.run_id}, version {version.version} of {version.name}")
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+    out: Out = OUT,
+) -> None:
+    """Show the runs, their curves and files in MLflow's own pages, on 127.0.0.1."""
+    from experiments.store import browse
+
+    browse(out, port)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import models
+from analysis.record import MEMBERS, SETTINGS
 from experiments.data.images import Images
 from experiments.data.splits import Split, make_split
 from experiments.deploy.predict import load_model
@@ -46,8 +47,7 @@ def ensemble(run_ids: list[str], views: int, folder: Path, out: Path) -> str:
     """
     if len(run_ids) == 1 and views == 1:
         raise UserError("one run as it is: name another one with --run, or set --tta above 1")
-    if not (out / "mlflow.db").exists():
-        raise UserError(f"{out}: no runs here; make some with: make ablation")
+    Tracker(out, reading=True)  # there have to be runs
     tracker = Tracker(out)
     # In one order, so that the same runs are the same ensemble.
     members = [_load(tracker, run_id, folder, out) for run_id in sorted(run_ids)]
@@ -83,7 +83,7 @@ def _load(tracker: Tracker, run_id: str, folder: Path, out: Path) -> _Finished:
     if tags["kind"] != "run":
         raise UserError(f"{run_id}: is an {tags['kind']} itself; name runs that were trained")
     model, objective, _ = load_model(artifacts)
-    config = load_run(config=artifacts / "config.json")
+    config = load_run(config=artifacts / SETTINGS)
     images = load_data(config, folder, out)
     if images.digest != tags["data_digest"]:
         raise UserError(
@@ -155,7 +155,7 @@ def _evaluate(members: list[_Finished], views: int, record: RunRecord) -> None:
         ],
     }
     with tempfile.TemporaryDirectory() as making:
-        file = Path(making, "members.json")
+        file = Path(making, MEMBERS)
         file.write_text(json.dumps(about, indent=1), encoding="utf-8")
         record.log_file(file)
         for file in write_tables(Path(making), images, split, readings, {}):

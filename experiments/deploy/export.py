@@ -14,7 +14,8 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from experiments.deploy.predict import SETTINGS, WEIGHTS, Trained, load_model
+from analysis.record import SETTINGS, WEIGHTS
+from experiments.deploy.predict import Trained, load_model
 from experiments.errors import UserError
 from models import Reader
 

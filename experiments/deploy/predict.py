@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,20 +13,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from analysis.record import PREDICTIONS, SETTINGS, WEIGHTS, read_object
 from analysis.statistics.calibration import Kept, UnreachableError, reject_below
 from experiments.data.decode import decode
 from experiments.errors import UserError
 from experiments.files import whole
 from experiments.settings.config import ImageSize, run_config
-from experiments.tracking import PREDICTIONS
 from experiments.training.build import build
 from experiments.training.evaluation import confidence_text
 from experiments.training.inference import BATCH, read
 from losses import Objective, Reading
 from models import Reader
-
-SETTINGS = "config.json"
-WEIGHTS = "weights.safetensors"
 
 
 class Trained(NamedTuple):
@@ -49,14 +45,17 @@ class Row(NamedTuple):
 
 def load_model(artifacts: Path) -> Trained:
     """The trained model of a run, from its weights and its settings. Raises UserError."""
-    settings = json.loads((artifacts / SETTINGS).read_text(encoding="utf-8"))
     try:
+        settings = read_object(artifacts / SETTINGS)
         # The weights come from the run, not from where its training began.
         config = run_config(settings, {"pretrained": "none"})
         model, objective = build(config)
-        model.load_state_dict(load_file(artifacts / WEIGHTS))
-    except (UserError, SafetensorError, RuntimeError) as error:
+        weights = load_file(artifacts / WEIGHTS)
+        model.load_state_dict(weights)
+    except (UserError, SafetensorError, RuntimeError, OSError, ValueError) as error:
         raise UserError(f"{artifacts}: cannot be loaded ({error}); train the run again") from error
+    if not all(tensor.isfinite().all() for tensor in weights.values()):
+        raise UserError(f"{artifacts / WEIGHTS}: not all of it are numbers; train the run again")
     return Trained(model.eval(), objective, config.image)
 
 

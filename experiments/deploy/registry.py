@@ -13,14 +13,16 @@ import socket
 import sys
 import tempfile
 import tomllib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import NoReturn
 
 # Before MLflow itself: it says what MLflow logs and reports.
-from experiments.tracking import EXPERIMENT, Tracker
+from experiments.store import PatientClient
+from experiments.tracking import Tracker
 
 # isort: split
 import mlflow
@@ -29,14 +31,13 @@ import pandas as pd
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import Model, ModelSignature
-from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema
 from PIL import Image
 
+from analysis.record import EXPERIMENT, SETTINGS, WEIGHTS
 from experiments.data.synthetic.digits import packaged_digits
 from experiments.data.synthetic.paper import DRAWN, HEIGHT, WIDTH, digit_ink, on_paper
 from experiments.deploy import serving
-from experiments.deploy.predict import SETTINGS, WEIGHTS
 from experiments.errors import UserError
 
 MODEL = EXPERIMENT
@@ -44,6 +45,15 @@ CHAMPION = "champion"
 HOST = "127.0.0.1"
 # Never by a test part.
 _CHOOSES = "val.exact_match"
+
+# By these MLflow is told where to write and what to go on with: perhaps by another project.
+_STEERING = (
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_REGISTRY_URI",
+    "MLFLOW_RUN_ID",
+    "MLFLOW_EXPERIMENT_ID",
+    "MLFLOW_EXPERIMENT_NAME",
+)
 
 _ROOT = Path(__file__).parents[2]
 _CODE = ("experiments", "models", "losses", "analysis")
@@ -56,14 +66,17 @@ _SIGNATURE = ModelSignature(
 class Registry:
     """The registered model of one `out` folder."""
 
-    def __init__(self, out: Path) -> None:
-        """Open a store that there is. Raises UserError."""
-        if not (out / "mlflow.db").is_file():
-            raise UserError(f"{out}: no runs here; make some with make ablation, or set --out")
+    def __init__(self, out: Path, *, reading: bool = True) -> None:
+        """Open a store that there is. Raises UserError.
+
+        reading: whether nothing is going to be registered, so that it may be anybody's.
+        """
         self._out = out
-        self._tracker = Tracker(out)
+        self._tracker = Tracker(out, reading=True)
+        if not reading:
+            self._tracker = Tracker(out)
         self.uri = self._tracker.uri
-        self._client = MlflowClient(self.uri)
+        self._client = PatientClient(out, self.uri)
 
     def artifacts(self, run: str) -> Path:
         """The artifacts of a finished run: its id, or 'champion'. Raises UserError."""
@@ -79,8 +92,11 @@ class Registry:
     def champion(self) -> ModelVersion:
         """The version that has the alias. Raises UserError."""
         try:
-            return self._client.get_model_version_by_alias(MODEL, CHAMPION)
+            found: ModelVersion = self._client.get_model_version_by_alias(MODEL, CHAMPION)
+            return found
         except mlflow.MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
             raise UserError(
                 f"{self._out}: there is no champion yet; choose one with: head-to-head "
                 "register, or name a run with --run"
@@ -118,8 +134,7 @@ class Registry:
         return self.champion()
 
     def _new_version(self, run_id: str, artifacts: Path) -> ModelVersion:
-        mlflow.set_experiment(experiment_id=self._tracker.experiment_id)
-        with tempfile.TemporaryDirectory() as making:
+        with tempfile.TemporaryDirectory() as making, _steered_by(self._tracker):
             trained = Path(making, "trained")
             trained.mkdir()
             # Not the tables beside them, which name the user's files.
@@ -140,9 +155,27 @@ class Registry:
             )
         with suppress(mlflow.MlflowException):  # it is there
             self._client.create_registered_model(MODEL)
-        return self._client.create_model_version(
+        made: ModelVersion = self._client.create_model_version(
             MODEL, logged.model_uri, run_id, model_id=logged.model_id
         )
+        return made
+
+
+@contextmanager
+def _steered_by(tracker: Tracker) -> Iterator[None]:
+    """For what MLflow only does by its global settings: ours, whatever the environment says."""
+    theirs = {name: os.environ.pop(name) for name in _STEERING if name in os.environ}
+    try:
+        mlflow.set_tracking_uri(tracker.uri)
+        mlflow.set_registry_uri(tracker.uri)
+        mlflow.set_experiment(experiment_id=tracker.experiment_id)
+        yield
+    finally:
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+        mlflow.set_registry_uri(None)  # type: ignore[arg-type]
+        for name in _STEERING:
+            os.environ.pop(name, None)
+        os.environ.update(theirs)
 
 
 def serve(out: Path, port: int) -> NoReturn:
@@ -163,11 +196,13 @@ def serve(out: Path, port: int) -> NoReturn:
     env = {
         "PATH": path,
         "MLFLOW_TRACKING_URI": registry.uri,
+        "MLFLOW_REGISTRY_URI": registry.uri,
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # nothing is fetched from anywhere
         # Whatever else is made the champion by hand.
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     }
-    os.execve(sys.executable, command, os.environ | env)
+    kept = {name: value for name, value in os.environ.items() if name not in _STEERING}
+    os.execve(sys.executable, command, kept | env)
 
 
 def _example() -> bytes:

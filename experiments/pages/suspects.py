@@ -13,6 +13,7 @@ from experiments.data.images import data_digest
 from experiments.errors import UserError
 from experiments.files import write_whole
 from experiments.settings.config import RunConfig
+from experiments.tracking import Tracker
 
 _SHOWN = 200
 
@@ -25,6 +26,7 @@ def write_suspects(folder: Path, out: Path) -> list[Path]:
     # The charset holds for training; whatever the label is, it can be doubted.
     cells = read_cells(folder, RunConfig().charset, on_problem=lambda _: None)
     way_out = "make some with: make ablation PRESET=suspects"
+    Tracker(out, reading=True)  # raises for a store that is none, damaged or of another MLflow
     try:
         ranked = suspects(load(out), data_digest(cells))
     except NoRunsError as error:

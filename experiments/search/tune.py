@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.record import SEARCH
 from experiments.data.images import Images
 from experiments.data.splits import Split, learning_split
 from experiments.errors import UserError
@@ -192,7 +193,7 @@ def _write(
             files += one.study.figures(home, f"{one.name}-{one.study.sampler}")
             files += [home / f"{one.name}-range.png"]
         preset = write_best(home / f"{home.name}-best.toml", best, given.fresh_seeds)
-        files += [preset, record(home / "search.json", tuned, best, given, images)]
+        files += [preset, record(home / SEARCH, tuned, best, given, images)]
     for file in dict.fromkeys(files):
         parent.log_file(file)
     return Searched(preset, lines)

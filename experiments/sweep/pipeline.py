@@ -11,6 +11,7 @@ from experiments.errors import UserError
 from experiments.pages.pictures import pictures
 from experiments.settings.presets import load_preset
 from experiments.sweep.ablation import ablation
+from experiments.tracking import Tracker
 
 
 def ablation_and_report(
@@ -39,6 +40,7 @@ def report(data: Path | None, out: Path) -> list[Path]:
 
     data: the data set of the runs, for pictures of their mistakes.
     """
+    Tracker(out, reading=True)  # raises for a store that is none, damaged or of another MLflow
     picture_of = pictures(data, out)
     try:
         written = write_report(out, out / "report", picture_of)

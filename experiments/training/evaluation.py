@@ -8,9 +8,16 @@ import math
 from pathlib import Path
 
 from analysis.metrics import against_people, character_error_rate, exact_match
+from analysis.record import (
+    IMAGE_COLUMNS,
+    IMAGES,
+    PREDICTION_COLUMNS,
+    PREDICTIONS,
+    READER_COLUMNS,
+    READERS,
+)
 from experiments.data.images import Images
 from experiments.data.splits import Split
-from experiments.tracking import PREDICTIONS
 from losses import Reading
 
 # Part (val, test, human) -> index into Images -> reading.
@@ -68,8 +75,7 @@ def prediction_rows(
     The truth of an image that people read is the label of identical labelled images, if it is one.
     """
     known = _labels_of_groups(images)
-    heads = ["split", "filename", "truth", "reading", "confidence", "label_loss"]
-    rows: list[list[object]] = [list(heads)]
+    rows: list[list[object]] = [list(PREDICTION_COLUMNS)]
     for part, by_image in readings.items():
         for index, reading in by_image.items():
             row = images.rows[index]
@@ -98,7 +104,7 @@ def image_rows(images: Images, split: Split, readings: Readings) -> list[list[ob
     """For each predicted image its group of identical images, whether it counts as clean (see
     Split), the list it stands in, and whether its label was changed on purpose.
     """
-    rows: list[list[object]] = [["split", "filename", "group", "clean", "part", "changed"]]
+    rows: list[list[object]] = [list(IMAGE_COLUMNS)]
     for part, by_image in readings.items():
         for index in by_image:
             row = images.rows[index]
@@ -109,7 +115,7 @@ def image_rows(images: Images, split: Split, readings: Readings) -> list[list[ob
 
 def reader_rows(images: Images) -> list[list[object]]:
     """What people and published models read on the human part."""
-    rows: list[list[object]] = [["reader", "filename", "reading"]]
+    rows: list[list[object]] = [list(READER_COLUMNS)]
     for reader, by_name in images.readings.items():
         rows += [[reader, filename, text] for filename, text in by_name.items()]
     return rows
@@ -126,9 +132,9 @@ def write_tables(
 
     losses: part -> index into Images -> how unlikely its label is; empty where nobody asked.
     """
-    tables = {"images.csv": image_rows(images, split, readings)}
+    tables = {IMAGES: image_rows(images, split, readings)}
     if images.readings:
-        tables["readers.csv"] = reader_rows(images)
+        tables[READERS] = reader_rows(images)
     tables[PREDICTIONS] = prediction_rows(images, readings, losses)
     return [_write_table(folder / name, rows) for name, rows in tables.items()]
 

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 import models
+from analysis.record import SETTINGS, WEIGHTS
 from experiments.data.cells import read_cells
 from experiments.data.images import Images, load_images
 from experiments.data.noise import change_labels
@@ -145,10 +146,10 @@ def _log_results(
         }
     )
     with tempfile.TemporaryDirectory() as making:
-        settings = Path(making, "config.json")
+        settings = Path(making, SETTINGS)
         settings.write_text(config.model_dump_json(indent=1), encoding="utf-8")
         record.log_file(settings)
-        weights = Path(making, "weights.safetensors")
+        weights = Path(making, WEIGHTS)
         save_file({k: v.contiguous() for k, v in fitted.model.state_dict().items()}, weights)
         record.log_file(weights)
         # Not without what the start has seen: half of it would be taken for all.

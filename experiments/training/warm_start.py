@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from analysis.record import WEIGHTS
 from experiments.data.images import Images
 from experiments.data.splits import Split
 from experiments.errors import UserError
@@ -62,7 +63,7 @@ def start_of(config: RunConfig, images: Images, split: Split, tracker: Tracker) 
             f"start: {config.start} has learnt from {leaked} of this run; give both the same seed "
             "and split, or start from a run that has not seen them"
         )
-    file = folder / "weights.safetensors"
+    file = folder / WEIGHTS
     try:
         return Start(load_file(file), seen)
     except (OSError, SafetensorError) as error:

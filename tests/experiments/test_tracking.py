@@ -1,13 +1,39 @@
 """The store under two writers at once, and what a record holds."""
 
 import multiprocessing
+import shutil
 import sqlite3
+from contextlib import closing
 
 import pytest
 
+from experiments.errors import UserError
+from experiments.store import ensure_store
 from experiments.tracking import Tracker
 
 EPOCHS = 40
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """A new store's database: MLflow takes seconds to make one."""
+    out = tmp_path_factory.mktemp("template")
+    ensure_store(out)
+    return out / "mlflow.db"
+
+
+@pytest.fixture(autouse=True)
+def copied_stores(template, monkeypatch):
+    """New stores are copies of the template, with their own place for artifacts."""
+
+    def make(out):
+        shutil.copyfile(template, out / "mlflow.db")
+        with closing(sqlite3.connect(out / "mlflow.db")) as database:
+            place = (out.resolve() / "artifacts").as_uri()
+            database.execute("update experiments set artifact_location = ?", (place,))
+            database.commit()
+
+    monkeypatch.setattr("experiments.store._make", make)
 
 
 def write_a_run(out, number):
@@ -65,13 +91,131 @@ def test_an_unfinished_run_is_gone_on_with_and_epochs_are_logged_once(tmp_path):
     second.end()
 
 
-@pytest.mark.parametrize(("predictions", "counts"), [(False, False), (True, True)])
-def test_a_run_counts_once_it_has_its_predictions(tmp_path, predictions, counts):
-    tracker = Tracker(tmp_path / "out")
+FILES = {
+    "config.json": "{}",
+    "images.csv": "split,filename,group,clean,part,changed\n",
+    "predictions.csv": "split,filename,truth,reading,confidence,label_loss\n",
+}
+
+
+def finished_run(out, run_hash="hash", files=FILES):
+    """A finished run that left these files."""
+    tracker = Tracker(out)
+    with tracker.recording("a run", run_hash, {"kind": "run"}) as record:
+        for name, text in files.items():
+            (out / name).write_text(text)
+            record.log_file(out / name)
+    return record.run_id
+
+
+def files_of(out, run_id):
+    return out / "artifacts" / run_id / "artifacts"
+
+
+def test_a_run_counts_once_it_has_its_predictions(tmp_path):
+    tracker = Tracker(tmp_path)
+    finished_run(tmp_path, files={"config.json": "{}"})
+    assert tracker.finished("hash") is None
+    assert tracker.finished_runs() == []
+    whole = finished_run(tmp_path)
+    assert tracker.finished("hash") == whole
+    assert [run.info.run_id for run in tracker.finished_runs()] == [whole]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["gone", "emptied", "changed"])
+def test_a_run_whose_files_are_not_whole_is_named_and_made_again(tmp_path, caplog, name, damage):
+    tracker = Tracker(tmp_path)
+    old = finished_run(tmp_path)
+    file = files_of(tmp_path, old) / name
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_text("" if damage == "emptied" else FILES[name].replace("{", "[") + " ")
+    assert tracker.finished("hash") is None
+    (said,) = caplog.messages
+    assert said.startswith(f"{old}: finished, but {name} is ")
+    with pytest.raises(UserError, match=f"{old}: {name} is .*; make it again"):
+        tracker.artifacts(old)
+    new = finished_run(tmp_path)
+    assert new != old
+    assert tracker.finished("hash") == new
+    # Nothing is deleted; and the old one never comes back, even if its file does.
+    assert tracker.tags(old)["replaced_by"] == new
+    file.write_text(FILES[name])
+    with pytest.raises(UserError, match=f"was made again as {new}"):
+        tracker.artifacts(old)
+    assert [run.info.run_id for run in tracker.finished_runs()] == [new]
+
+
+def test_an_unknown_or_unfinished_run_has_no_artifacts(tmp_path):
+    tracker = Tracker(tmp_path)
+    assert tracker.artifacts("nope") is None
+    assert tracker.artifacts("0123456789abcdef0123456789abcdef") is None
     record = tracker.start_run("a run", "hash", {"kind": "run"})
-    if predictions:
-        file = tmp_path / "predictions.csv"
-        file.write_text("split,filename,truth,reading,confidence\n")
-        record.log_file(file)
-    record.end()
-    assert tracker.finished("hash") == (record.run_id if counts else None)
+    assert tracker.artifacts(record.run_id) is None
+    record.end("FAILED")
+
+
+def test_the_environment_of_another_project_changes_nothing(tmp_path, monkeypatch):
+    theirs = tmp_path / "theirs"
+    kept = finished_run(theirs, "theirs")
+    ours = tmp_path / "ours"
+    first = finished_run(ours, "first")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{theirs / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"sqlite:///{theirs / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "theirs")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "77")
+    for steering in (first, kept, "0123456789abcdef0123456789abcdef"):
+        monkeypatch.setenv("MLFLOW_RUN_ID", steering)
+        made = finished_run(ours, f"beside {steering}")
+        assert made not in (first, kept)
+        Tracker(ours).start_parent("parent", steering).end()
+    tracker = Tracker(ours)
+    assert tracker.finished("first") == first
+    assert len(tracker.finished_runs()) == 4
+    assert [run.info.run_id for run in Tracker(theirs).finished_runs()] == [kept]
+
+
+def test_a_moved_store_is_read_and_not_written(tmp_path):
+    made = finished_run(tmp_path / "out")
+    moved = (tmp_path / "out").rename(tmp_path / "moved")
+    with pytest.raises(UserError, match=r"was made as .*/out.*set OUT"):
+        Tracker(moved)
+    reading = Tracker(moved, reading=True)
+    assert reading.finished("hash") == made
+    assert reading.artifacts(made) == files_of(moved, made)
+
+
+def test_a_deleted_experiment_is_an_error_with_the_way_back(tmp_path):
+    finished_run(tmp_path)
+    tracker = Tracker(tmp_path)
+    tracker._client.delete_experiment(tracker.experiment_id)
+    for reading in (False, True):
+        with pytest.raises(UserError, match=r"was deleted.*experiments restore --experiment-id 1"):
+            Tracker(tmp_path, reading=reading)
+
+
+def test_a_deleted_run_is_made_again(tmp_path):
+    old = finished_run(tmp_path)
+    tracker = Tracker(tmp_path)
+    tracker._client.delete_run(old)
+    assert tracker.finished("hash") is None
+    assert finished_run(tmp_path) != old
+    # What was chosen by its id, such as the champion, still reads.
+    assert tracker.artifacts(old) == files_of(tmp_path, old)
+
+
+def test_a_user_without_a_name_can_write(tmp_path, monkeypatch):
+    def nobody():
+        raise OSError("No username set in the environment")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    made = finished_run(tmp_path)
+    assert Tracker(tmp_path).tags(made)["mlflow.user"] == "unknown"
+
+
+def test_reading_makes_nothing(tmp_path):
+    with pytest.raises(UserError, match="make ablation"):
+        Tracker(tmp_path / "gone", reading=True)
+    assert not (tmp_path / "gone").exists()

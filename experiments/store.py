@@ -1,0 +1,227 @@
+"""The database file of a store: made whole, recognised for what it is, waited for.
+
+MLflow makes its tables in dozens of steps, so a new database is made under another name, and gets
+its own once it is whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+# Before the import: nothing here reports to anybody, and a database is made without 60 log lines.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+logging.getLogger("alembic").setLevel(logging.WARNING)
+
+import mlflow.store.db.utils as mlflow_database  # noqa: E402
+from mlflow.tracking import MlflowClient  # noqa: E402
+
+from analysis.record import EXPERIMENT, STORE, address  # noqa: E402
+from experiments.errors import UserError  # noqa: E402
+from experiments.files import lock, whole  # noqa: E402
+
+# What MLflow says of a database error, with a traceback, is said here, in a line.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
+
+_log = logging.getLogger(__name__)
+
+# How long to wait for a database that another program holds, and between two attempts.
+PATIENCE, PAUSE = 120.0, 1.0  # seconds
+
+_MAKING = ".store-"
+
+
+def ensure_store(out: Path) -> None:
+    """The store of `out`, made where there is none. Raises UserError for one that is of no use."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"{out}: is no folder; set OUT (--out) to one") from None
+    with lock(out / "mlflow.lock"):
+        file = out / STORE
+        if file.exists() and _half_made(file):
+            aside = file.with_name(f"mlflow-half-made-{datetime.now():%Y%m%d-%H%M%S}.db")
+            _set_aside(file, aside)
+            _log.warning("%s: was left half-made, without any run; it is now %s", file, aside.name)
+        if file.exists():
+            check_store(out)
+        else:
+            _refuse_to_begin_anew(out)
+            _make(out)
+
+
+def check_store(out: Path) -> None:
+    """Raises UserError where the database of `out` is none, damaged, or of another schema."""
+    file = out / STORE
+    if not file.is_file():
+        _refuse_to_begin_anew(out)
+        raise UserError(f"{out}: no runs here; make some with make ablation, or set --out")
+    version = _version(file)
+    if version == _newest():
+        return
+    if version is None:
+        _refuse_to_begin_anew(out)
+        raise UserError(
+            f"{file}: holds no MLflow tables; put a copy of it back, or set OUT (--out) to a new "
+            "folder"
+        )
+    raise UserError(
+        f"{file}: was made by another version of MLflow (schema {version}); keep a copy, then run: "
+        f"python -m mlflow db upgrade '{address(out)}', or install the MLflow that made it"
+    )
+
+
+def browse(out: Path, port: int) -> NoReturn:
+    """Become MLflow's own pages of the store of `out`, on this machine alone. Raises UserError."""
+    check_store(out)
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    os.execv(sys.executable, [*command, "--backend-store-uri", address(out)])
+
+
+def patient(call: Callable[..., Any], file: Path) -> Callable[..., Any]:
+    """The call, made again while another program holds the database file. Raises UserError."""
+
+    def waiting(*arguments: Any, **options: Any) -> Any:
+        begun = time.monotonic()
+        said = False
+        while True:
+            try:
+                return call(*arguments, **options)
+            except Exception as error:
+                if not _is_busy(error):
+                    raise
+                if time.monotonic() - begun > PATIENCE:
+                    raise UserError(
+                        f"{file}: another program has held it for {PATIENCE:.0f} s; close that, "
+                        "and the same command goes on from here"
+                    ) from error
+            if not said:
+                _log.warning("%s: another program holds it; waiting for it", file)
+                said = True
+            time.sleep(PAUSE)
+
+    return waiting
+
+
+class PatientClient:
+    """MLflow's client of one store, which waits while another program holds the database.
+
+    It knows its tracking and its registry address from here alone, whatever the environment says.
+    """
+
+    def __init__(self, out: Path, uri: str) -> None:
+        self._file = out / STORE
+        self._client = patient(MlflowClient, self._file)(uri, registry_uri=uri)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        return patient(found, self._file) if callable(found) else found
+
+
+def _is_busy(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, sqlite3.Error):
+            return getattr(error, "sqlite_errorname", "").startswith(
+                ("SQLITE_BUSY", "SQLITE_LOCKED")
+            )
+        error = error.__cause__
+    return False
+
+
+def _make(out: Path) -> None:
+    """Under the lock: make the database elsewhere below `out`, then give it its name."""
+    for left in out.glob(f"{_MAKING}*"):
+        shutil.rmtree(left, ignore_errors=True)  # by a process that was killed
+    with tempfile.TemporaryDirectory(prefix=_MAKING, dir=out, ignore_cleanup_errors=True) as making:
+        MlflowClient(address(Path(making)), registry_uri=address(Path(making))).create_experiment(
+            EXPERIMENT,
+            artifact_location=(out.resolve() / "artifacts").as_uri(),
+            # The pages for models in training, not those for chats.
+            tags={"mlflow.experimentKind": "custom_model_development"},
+        )
+        # A copy by SQLite: whole, whatever MLflow still keeps open.
+        with (
+            whole(out / STORE, replace=False, alone=True) as copy,
+            closing(sqlite3.connect(Path(making, STORE))) as source,
+            closing(sqlite3.connect(copy)) as target,
+        ):
+            source.backup(target)
+            # Write-ahead logging: a reader, such as the UI, never holds up a run.
+            target.execute("PRAGMA journal_mode=WAL")
+
+
+def _newest() -> str:
+    """The schema of this MLflow."""
+    return str(mlflow_database._get_latest_schema_revision())  # type: ignore[no-untyped-call]
+
+
+def _look(file: Path) -> sqlite3.Connection:
+    """A connection that makes no file."""
+    if os.access(file, os.W_OK) and os.access(file.parent, os.W_OK):
+        how = "mode=rw"  # SQLite first has to end what a killed program was at
+    else:
+        log = file.with_name(f"{STORE}-wal")
+        how = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
+    return sqlite3.connect(f"file:{quote(str(file.resolve()))}?{how}", uri=True)
+
+
+def _version(file: Path) -> str | None:
+    """The schema's version; None where there is none. Raises UserError for a damaged file."""
+    try:
+        with closing(_look(file)) as database:
+            found = database.execute("SELECT version_num FROM alembic_version").fetchall()
+    except sqlite3.DatabaseError as error:
+        if "no such table" in str(error):
+            return None
+        if _is_busy(error):
+            return patient(_version, file)(file)  # type: ignore[no-any-return]
+        raise UserError(
+            f"{file}: is damaged ({error}); put a copy of it back, or set OUT (--out) to a new "
+            "folder"
+        ) from error
+    return str(found[0][0]) if found else None
+
+
+def _half_made(file: Path) -> bool:
+    """Whether the making of this database was cut short: older, and nothing was ever put in it."""
+    if any((file.parent / "artifacts").glob("*")):
+        return False
+    if _version(file) == _newest():
+        return False
+    with closing(_look(file)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+        return not any(
+            database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()
+            for table in ("runs", "registered_models", "traces", "trace_info")
+            if table in tables
+        )
+
+
+def _set_aside(file: Path, aside: Path) -> None:
+    for suffix in ("-wal", "-shm", ""):
+        part = file.with_name(file.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+
+
+def _refuse_to_begin_anew(out: Path) -> None:
+    """A store without its database is not an empty one. Raises UserError."""
+    runs = len(list((out / "artifacts").glob("*/artifacts")))
+    if runs:
+        raise UserError(
+            f"{out / STORE}: is gone or empty, though the files of {runs} runs lie in "
+            f"{out / 'artifacts'}; put a copy of it back, or set OUT (--out) to a new folder"
+        )
