@@ -153,11 +153,12 @@ class Registry:
                 input_example=pd.DataFrame({serving.IMAGE: [_example()]}),
                 pip_requirements=_requirements(),
             )
-        with suppress(mlflow.MlflowException):  # it is there
-            self._client.create_registered_model(MODEL)
-        made: ModelVersion = self._client.create_model_version(
-            MODEL, logged.model_uri, run_id, model_id=logged.model_id
-        )
+            with suppress(mlflow.MlflowException):  # it is there
+                self._client.create_registered_model(MODEL)
+            # Within: MLflow looks the model up by its global address.
+            made: ModelVersion = self._client.create_model_version(
+                MODEL, logged.model_uri, run_id, model_id=logged.model_id
+            )
         return made
 
 
