@@ -121,7 +121,7 @@ def test_the_model_is_no_pickle_and_names_no_file_of_the_users(champion):
         assert file.suffix not in {".pkl", ".pickle", ".pt", ".pth", ".bin"}
         assert not file.read_bytes().startswith(b"\x80"), file  # a pickle's first byte
     assert "pickle" not in (champion / "MLmodel").read_text()
-    assert "code/experiments/serving.py" in names
+    assert "code/experiments/deploy/serving.py" in names
     assert not any("__pycache__" in name for name in names)
     needed = (champion / "requirements.txt").read_text().split()
     assert f"torch=={__import__('torch').__version__.partition('+')[0]}" in needed
