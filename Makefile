@@ -59,7 +59,7 @@ ablation: $(READY)  ## Train every arm of PRESET (quick) on DATA, then compare; 
 	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" $(if $(PRESET),--preset "$$GIVEN_PRESET") \
 	  $(if $(DATA),--data "$$GIVEN_DATA") $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
 
-speedrun: $(READY)  ## One strong model of either loss in little time; compares them
+speedrun: $(READY)  ## What learns soonest for either loss, trained on DATA and compared
 	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" --preset speedrun \
 	  $(if $(DATA),--data "$$GIVEN_DATA") $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
 
