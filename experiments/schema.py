@@ -4,8 +4,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Far above any number that trains, and far below what overflows.
+Positive = Annotated[float, Field(gt=0, le=1000)]
+NotNegative = Annotated[float, Field(ge=0, le=1000)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+# How many seeds a comparison may have: each is a run of every arm.
+MOST_SEEDS = 1000
 
 
 class Frozen(BaseModel):

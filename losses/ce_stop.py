@@ -59,8 +59,8 @@ class CrossEntropyStop(Objective):
 
     def __post_init__(self) -> None:
         for name in ("length_weight", "focal_gamma"):
-            if not 0 <= (value := getattr(self, name)) < float("inf"):
-                raise ValueError(f"{name} is a number from 0 on, not {value}")
+            if not 0 <= (value := getattr(self, name)) <= 1000:
+                raise ValueError(f"{name} is a number from 0 to 1000, not {value}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing is from 0 to below 1, not {self.label_smoothing}")
         if self.read_length and not self.length_weight:

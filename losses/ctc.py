@@ -49,8 +49,8 @@ class CTC(Objective):
 
     def __post_init__(self) -> None:
         for name in ("shortcut_weight", "focal_gamma"):
-            if not 0 <= (value := getattr(self, name)) < float("inf"):
-                raise ValueError(f"{name} is a number from 0 on, not {value}")
+            if not 0 <= (value := getattr(self, name)) <= 1000:
+                raise ValueError(f"{name} is a number from 0 to 1000, not {value}")
 
     @property
     def num_classes(self) -> int:

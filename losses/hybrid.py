@@ -34,8 +34,8 @@ class Hybrid(CrossEntropyStop):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.ctc_weight < float("inf"):
-            raise ValueError(f"ctc_weight is a factor above 0, not {self.ctc_weight}")
+        if not 0 < self.ctc_weight <= 1000:
+            raise ValueError(f"ctc_weight is a factor above 0, up to 1000, not {self.ctc_weight}")
 
     @property
     def column_classes(self) -> int:

@@ -21,7 +21,7 @@ import losses
 import models
 from experiments.data.strengths import Affine, Paper, Strong
 from experiments.errors import UserError
-from experiments.schema import Fraction, Frozen
+from experiments.schema import Fraction, Frozen, Seed
 from experiments.training.optim import OPTIMIZERS, AdamWOneCycle, Optimizer
 
 # Raise it when the same settings begin to mean another training: it is part of every run's hash.
@@ -35,8 +35,8 @@ class ImageSize(Frozen):
         system has 26, so that a cell of 60x34 is stretched less on its way to a square.
     """
 
-    height: int = Field(32, ge=8)
-    width: int = Field(64, ge=8)
+    height: int = Field(32, ge=8, le=2048)
+    width: int = Field(64, ge=8, le=2048)
     channels: Literal[1, 3] = 1
     pad: int = Field(0, ge=0, le=1000)
 
@@ -61,15 +61,15 @@ class RunConfig(Frozen):
     """
 
     recipe: Literal[2] = RECIPE
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     split: Literal["published", "clean", "kfold"] = "published"
     val_fraction: float = Field(0.1, gt=0, lt=1)
     test_fraction: float = Field(0.2, gt=0, lt=1)
-    folds: int = Field(5, ge=2)
-    fold: int = Field(0, ge=0)
+    folds: int = Field(5, ge=2, le=1000)
+    fold: int = Field(0, ge=0, lt=1000)
     label_noise: Fraction = 0
-    charset: str = Field("0123456789.-", min_length=1)
-    max_length: int = Field(10, ge=1)
+    charset: str = Field("0123456789.-", min_length=1, max_length=1000)
+    max_length: int = Field(10, ge=1, le=1000)
     image: ImageSize = ImageSize()
     loss: str = "ctc"
     loss_options: dict[str, bool | float | str] = Field(default_factory=dict)
@@ -77,18 +77,18 @@ class RunConfig(Frozen):
     backbone: str = "small_cnn"
     pretrained: Literal["none", "imagenet"] = "none"
     start: str = ""
-    width_stride: int = Field(2, ge=1)
-    hidden: int = Field(0, ge=0)
-    layers: int = Field(1, ge=1)
+    width_stride: int = Field(2, ge=1, le=64)
+    hidden: int = Field(0, ge=0, le=2048)
+    layers: int = Field(1, ge=1, le=8)
     augmentation: Literal["none", "affine", "strong", "paper"] = "affine"
     affine: Affine = Affine()
     strong: Strong = Strong()
     paper: Paper = Paper()
     optimizer: Annotated[Optimizer, Field(discriminator="name")] = AdamWOneCycle()
-    epochs: int = Field(20, ge=1)
-    batch_size: int = Field(32, ge=2)
+    epochs: int = Field(20, ge=1, le=100_000)
+    batch_size: int = Field(32, ge=2, le=65_536)
     clip_norm: float = Field(5.0, ge=0, allow_inf_nan=False)
-    patience: int | None = Field(None, ge=1)
+    patience: int | None = Field(None, ge=1, le=100_000)
     ema: float = Field(0, ge=0, lt=1)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
@@ -210,6 +210,8 @@ def one_line(
             known = [f"{key.rpartition('.')[0]}.{name}" for name in below[-1].model_fields]
         return f"unknown config key {key!r}{_close(key, known)}"
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "string_type":
+        message += "; put it in quotes"
     return f"config key {key!r}: {message}" if key else message
 
 

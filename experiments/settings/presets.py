@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import json
+import reprlib
 import tomllib
+from collections.abc import Callable
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
 from experiments.errors import UserError
-from experiments.schema import Frozen
+from experiments.limits import refuse_long
+from experiments.schema import MOST_SEEDS, Frozen
 from experiments.settings.config import RunConfig, merge, one_line, run_config
 from experiments.settings.search_space import Search
 from experiments.settings.stages import Stage
 
 PRESETS = Path(__file__).parents[1] / "configs"
+
+_MOST_RUNS = 100_000
+# Levels of tables and lists in each other; no setting has more than four.
+_DEEPEST = 16
+# What stands for one of these on the command line is text, though it may look like a number: a
+# hash of digits alone, or a charset.
+_TEXTS = {name for name, field in RunConfig.model_fields.items() if field.annotation is str}
 
 
 class Preset(Frozen):
@@ -28,7 +39,7 @@ class Preset(Frozen):
     """
 
     run: dict[str, Any] = Field(default_factory=dict)
-    seeds: int = Field(1, ge=1)
+    seeds: int = Field(1, ge=1, le=MOST_SEEDS)
     stages: dict[str, Stage] = Field(default_factory=dict)
     grid: tuple[dict[str, list[Any]], ...] = ({},)
     search: Search = Search()
@@ -52,9 +63,13 @@ class Preset(Frozen):
         """
         if any("seed" in axes for axes in self.grid):
             raise UserError("seed is no key of a grid; set seeds")
+        many = range(self.seeds) if seeds is None else seeds
+        count = len(many) * sum(prod(map(len, axes.values())) for axes in self.grid)
+        if count > _MOST_RUNS:
+            raise UserError(f"grid: {count:,} runs are more than {_MOST_RUNS:,}; make it smaller")
         found = [
             merge(self.run | {"seed": seed}, dict(zip(axes, values, strict=True)))
-            for seed in (range(self.seeds) if seeds is None else seeds)
+            for seed in many
             for axes in self.grid
             for values in product(*axes.values())
         ]
@@ -76,11 +91,11 @@ def load_preset(name: str) -> Preset:
         known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
         raise UserError(f"{name}: no such preset; choose one of {known}, or name a .toml file")
     try:
-        return Preset.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not TOML ({error}); correct it") from error
+        return Preset.model_validate(_parsed(path, tomllib.loads))
     except ValidationError as error:
         raise UserError(f"{path}: {one_line(error, Preset, {'stages': Stage})}") from error
+    except ValueError as error:  # also of a number of too many digits
+        raise UserError(f"{path}: not TOML ({error}); correct it") from error
 
 
 def load_run(
@@ -98,7 +113,7 @@ def load_run(
 
 def _load_json(file: Path) -> dict[str, Any]:
     try:
-        loaded = json.loads(file.read_text(encoding="utf-8-sig"))
+        loaded = _parsed(file, json.loads)
     except (OSError, ValueError) as error:
         raise UserError(f"{file}: cannot be read as JSON ({error}); name another file") from error
     if not isinstance(loaded, dict):
@@ -106,24 +121,62 @@ def _load_json(file: Path) -> dict[str, Any]:
     return loaded
 
 
+def _parsed(file: Path, loads: Callable[[str], Any]) -> Any:
+    """What a file holds. Raises UserError for one that is too long or nested too deep."""
+    refuse_long(file)
+    text = file.read_text(encoding="utf-8-sig")
+    try:
+        return _not_deep(loads(text))
+    except RecursionError:
+        raise UserError(f"{file}: nested more than {_DEEPEST} levels deep; correct it") from None
+
+
+def _not_deep(value: Any) -> Any:
+    """The value as it is. Raises RecursionError, as a parser does that finds no end."""
+    level = [value]
+    for _ in range(_DEEPEST + 1):
+        level = [
+            below
+            for one in level
+            if isinstance(one, dict | list)
+            for below in (one.values() if isinstance(one, dict) else one)
+        ]
+    if level:
+        raise RecursionError
+    return value
+
+
 def parse_override(text: str) -> tuple[str, Any]:
-    """key=value, the value as TOML where it is (numbers, true, "quoted", [lists]), else a word."""
+    """key=value, the value as TOML where it is (numbers, true, "quoted", [lists]), else a word.
+
+    What belongs to a key that holds text is a word as well, whatever it looks like.
+    """
     key, separator, value = text.partition("=")
     if not separator or not key:
         raise UserError(f"--set {text}: write key=value")
     try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        parsed = _not_deep(tomllib.loads(f"value = {value}")["value"])
+    except ValueError:  # no TOML, or a number of too many digits
         return key, value
+    except RecursionError:
+        raise UserError(
+            f"--set {key}: nested more than {_DEEPEST} levels deep; correct it"
+        ) from None
+    return key, value if key in _TEXTS and not isinstance(parsed, str) else parsed
 
 
 def parse_seeds(text: str) -> list[int]:
-    """A count ("3" is 0, 1, 2) or a list ("4,7")."""
+    """A count ("3" is 0, 1, 2) or a list ("4,7"). Raises UserError."""
     try:
         numbers = [int(part) for part in text.replace(",", " ").split()]
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 0 or numbers == [0]:
-        raise UserError(f"seeds {text!r}: write a count such as 3, or a list such as 4,7")
+        given = reprlib.repr(text)
+        raise UserError(f"seeds {given}: write a count such as 3, or a list such as 4,7")
     is_list = "," in text or len(numbers) > 1
+    if (len(numbers) if is_list else numbers[0]) > MOST_SEEDS:
+        raise UserError(f"seeds: more than {MOST_SEEDS}; ask for fewer")
+    if is_list and max(numbers) >= 2**32:
+        raise UserError("seeds: each lies below 2**32; choose smaller ones")
     return sorted(set(numbers)) if is_list else list(range(numbers[0]))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from experiments.schema import Frozen
+from experiments.schema import MOST_SEEDS, Frozen, Seed
 from experiments.settings.config import RunConfig
 from experiments.training.optim import SGDCyclic
 from losses import Range
@@ -95,10 +95,10 @@ class Search(Frozen):
     space: what is tried.
     """
 
-    trials: int = Field(20, ge=1)
+    trials: int = Field(20, ge=1, le=100_000)
     samplers: tuple[Sampler, ...] = Field(("tpe",), min_length=1)
-    seed: int = Field(100, ge=0)
-    fresh_seeds: int = Field(3, ge=1)
+    seed: Seed = 100
+    fresh_seeds: int = Field(3, ge=1, le=MOST_SEEDS)
     space: Space = Space()
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from torch.optim import SGD, AdamW
 from torch.optim.lr_scheduler import ConstantLR, CyclicLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from experiments.schema import Fraction, Frozen, Positive
+from experiments.schema import Fraction, Frozen, NotNegative, Positive
 
 
 class SGDCyclic(Frozen):
@@ -24,12 +24,12 @@ class SGDCyclic(Frozen):
     name: Literal["sgd_cyclic"] = "sgd_cyclic"
     base_lr: Positive = 0.001
     max_lr: Positive = 0.01
-    cycles: int = Field(4, ge=1)
+    cycles: int = Field(4, ge=1, le=100_000)
     mode: Literal["triangular", "triangular2", "exp_range"] = "triangular"
     gamma: float = Field(1, gt=0, le=1)
     base_momentum: Fraction = 0.8
     max_momentum: Fraction = 0.9
-    weight_decay: float = Field(0, ge=0, allow_inf_nan=False)
+    weight_decay: NotNegative = 0
 
 
 class AdamWOneCycle(Frozen):
@@ -38,7 +38,7 @@ class AdamWOneCycle(Frozen):
     name: Literal["adamw_onecycle"] = "adamw_onecycle"
     max_lr: Positive = 0.003
     warmup: float = Field(0.25, gt=0, lt=1)
-    weight_decay: float = Field(0.01, ge=0, allow_inf_nan=False)
+    weight_decay: NotNegative = 0.01
 
 
 class Adam(Frozen):

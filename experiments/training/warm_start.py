@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,9 @@ class Start(NamedTuple):
 
 def finished_start(config: RunConfig, tracker: Tracker) -> tuple[str, Path]:
     """The id and the artifacts of the run that it starts from. Raises UserError without one."""
-    run_id = tracker.finished(config.start)
+    # Anything else is no hash, and must not become part of a query.
+    known = re.fullmatch("[0-9a-f]{16}", config.start)
+    run_id = tracker.finished(config.start) if known else None
     folder = tracker.artifacts(run_id) if run_id else None
     if run_id is None or folder is None:
         raise UserError(

@@ -10,6 +10,7 @@ import pytest
 import losses
 import models
 from experiments.errors import UserError
+from experiments.limits import TEXT
 from experiments.settings.config import RunConfig, run_config
 from experiments.settings.presets import (
     PRESETS,
@@ -214,9 +215,114 @@ def test_a_charset_of_ones_own_comes_whole_to_the_loss_and_the_record(loss):
     assert other.run_hash("d") != config.run_hash("d")
 
 
-def test_a_charset_that_toml_takes_for_a_number_is_refused_by_name():
-    key, value = parse_override("charset=123")
-    assert "'charset'" in refused({}, {key: value})
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1234567890123456",
+        "123456789e123456",
+        "12345678e1234567",
+        "1e5",
+        "0x1f",
+        "2020-01-01",
+        "[1]",
+    ],
+)
+def test_what_belongs_to_a_key_of_text_is_text_whatever_it_looks_like(text):
+    for key in ("start", "charset", "backbone"):
+        assert parse_override(f"{key}={text}") == (key, text)
+    assert parse_override('charset="123"') == ("charset", "123")
+    assert run_config({}, dict([parse_override("charset=123")])).charset == "123"
+
+
+def test_a_number_for_a_text_in_a_preset_is_refused_with_the_way_out():
+    message = refused({"start": 1234567890123456}, {})
+    assert "'start'" in message
+    assert "put it in quotes" in message
+
+
+BEYOND = {
+    "seed": 2**32,
+    "folds": 10**14,
+    "max_length": 10**14,
+    "image.height": 100_000,
+    "image.width": 10**14,
+    "width_stride": 10**11,
+    "hidden": 10**8,
+    "layers": 10**5,
+    "epochs": 10**14,
+    "batch_size": 10**14,
+    "patience": 10**14,
+    "optimizer.max_lr": 1e308,
+    "optimizer.weight_decay": 1e308,
+}
+
+
+@pytest.mark.parametrize("key", BEYOND)
+def test_a_number_that_no_machine_holds_is_refused_with_key_and_bound(key):
+    for value in (BEYOND[key], 10**400):
+        message = refused({}, {key: value})
+        assert key.split(".")[-1] in message
+        assert any(word in message for word in ("less than", "too large", "valid number"))
+
+
+@pytest.mark.parametrize("loss", losses.OBJECTIVES)
+def test_a_loss_option_is_bounded(loss):
+    for key, default in losses.OBJECTIVES[loss].option_defaults().items():
+        if isinstance(default, float):
+            assert key in refused({"loss": loss}, {f"loss_options.{key}": 1e308})
+
+
+def test_what_is_nested_without_end_is_refused(tmp_path):
+    for levels in (17, 400, 5000):
+        with pytest.raises(UserError, match="--set epochs: nested more than 16 levels"):
+            parse_override(f"epochs={'[' * levels}1{']' * levels}")
+        preset, config = tmp_path / "deep.toml", tmp_path / "deep.json"
+        preset.write_text(f"x = {'[' * levels}{']' * levels}")
+        config.write_text('{"a":' * levels + "1" + "}" * levels)
+        for given in ({"preset": str(preset)}, {"config": config}):
+            with pytest.raises(UserError, match=r"deep\.\w+: nested more than 16 levels") as caught:
+                load_run(**given)
+            assert "\n" not in str(caught.value)
+
+
+def test_files_of_settings_have_a_limit_that_can_be_raised(tmp_path, monkeypatch):
+    preset = tmp_path / "long.toml"
+    preset.write_text(f"seeds = 1\n#{'x' * 1000}\n")
+    load_preset(str(preset))
+    monkeypatch.setenv(TEXT.variable, "500")
+    with pytest.raises(UserError, match=f"long.toml: 1,012 bytes.*{TEXT.variable}"):
+        load_preset(str(preset))
+    monkeypatch.setenv(TEXT.variable, "2000")
+    load_preset(str(preset))
+
+
+def test_a_number_of_too_many_digits_is_one_line(tmp_path):
+    preset, config = tmp_path / "long.toml", tmp_path / "long.json"
+    preset.write_text(f"seeds = {'9' * 5000}")
+    config.write_text(f'{{"epochs": {"9" * 5000}}}')
+    for given in ({"preset": str(preset)}, {"config": config}):
+        with pytest.raises(UserError, match="long"):
+            load_run(**given)
+    key, value = parse_override(f"epochs={'9' * 5000}")
+    assert "'epochs'" in refused({}, {key: value})
+
+
+@pytest.mark.parametrize("text", ["9999999999", "1" * 5000, "4,9999999999", " ".join("1" * 1001)])
+def test_seeds_are_bounded(text):
+    with pytest.raises(UserError, match="seeds") as caught:
+        parse_seeds(text)
+    assert len(str(caught.value)) < 200
+
+
+def test_a_preset_of_more_runs_than_anybody_makes_is_refused_before_they_are_counted_out(tmp_path):
+    preset = tmp_path / "many.toml"
+    preset.write_text("seeds = 99999999999999999999")
+    with pytest.raises(UserError, match=r"many.toml: config key 'seeds': .*less than"):
+        load_preset(str(preset))
+    axes = "".join(f"k{i} = {list(range(50))}\n" for i in range(12))
+    preset.write_text(f"[[grid]]\n{axes}")
+    with pytest.raises(UserError, match="grid: 244,140,625,000,000,000,000 runs are more than"):
+        load_preset(str(preset)).points()
 
 
 @pytest.mark.parametrize("text", ["epochs", "=3", ""])
