@@ -19,12 +19,14 @@ Nothing is ever written here.
 from __future__ import annotations
 
 import os
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.data.lists import (
     OnProblem,
     Problem,
+    in_another_form,
     lacks,
     lines,
     name_in,
@@ -122,7 +124,8 @@ def _read_published(folder: Path, charset: str, on_problem: OnProblem, judges: b
                 message = f"{where} is already in the {listed[filename]} list; keep one"
                 on_problem(Problem("listed twice", message))
             elif filename not in values:
-                message = f"{where} has no value; add it to {folder / _VALUES}"
+                way_out = in_another_form(filename, values) or f"add it to {folder / _VALUES}"
+                message = f"{where} has no value; {way_out}"
                 on_problem(Problem("no value", message))
             else:
                 listed[filename] = part
@@ -173,10 +176,34 @@ def _usable(row: Row, charset: str, where: str, on_problem: OnProblem) -> bool:
     if outside := [character for character in label if character not in charset]:
         message = (
             f"{place} has the label {label!r}, and {outside[0]!r} is not in the charset "
-            f"{charset!r}; correct the label or set charset"
+            f"{charset!r}; {_look_alike(outside[0], charset)}correct the label or set charset"
         )
         on_problem(Problem("outside charset", message))
     return _there(row, where, on_problem)
+
+
+def _look_alike(character: str, charset: str) -> str:
+    """Which character of the charset this one is easily taken for, both with their code points."""
+    plain = _plain(character)
+    for own in charset:
+        if _plain(own) == plain:
+            return f"it is {_code_point(character)}, type {own!r} ({_code_point(own)}) instead; "
+    return "" if character.isascii() else f"it is {_code_point(character)}; "
+
+
+def _plain(character: str) -> str:
+    """A character without what only typography sees in it: any dash is a '-', any 1 a '1'."""
+    if character == "\N{MINUS SIGN}" or unicodedata.category(character) == "Pd":
+        return "-"
+    digit = unicodedata.digit(character, None)
+    # A comma is what a decimal point is in half of the world.
+    return {",": "."}.get(unicodedata.normalize("NFKC", character), "") or (
+        unicodedata.normalize("NFKC", character) if digit is None else str(digit)
+    )
+
+
+def _code_point(character: str) -> str:
+    return f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip()
 
 
 def _there(row: Row, where: str, on_problem: OnProblem) -> bool:
@@ -185,7 +212,11 @@ def _there(row: Row, where: str, on_problem: OnProblem) -> bool:
         on_problem(Problem("outside folder", message))
         return False
     if lacking := lacks(row.path):
-        message = f"{row.path}: listed but {lacking}; add the image or remove its rows"
+        way_out = "add the image or remove its rows"
+        if lacking == "absent" and row.path.parent.is_dir():
+            names = (file.name for file in row.path.parent.iterdir())
+            way_out = in_another_form(row.path.name, names) or way_out
+        message = f"{row.path}: listed but {lacking}; {way_out}"
         on_problem(Problem("absent image", message))
     return not lacking
 

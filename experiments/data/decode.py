@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from experiments.data.lists import lacks
 from experiments.errors import UserError
+from experiments.limits import PIXELS
 
-# No cell has more; a file of a few bytes can claim any number.
-MAX_PIXELS = 2**25
-# An image of so many pixels, not compressed, at 16 bits a channel.
-MAX_BYTES = MAX_PIXELS * 8
+# Of an image of the most pixels, not compressed, at 16 bits a channel.
+_BYTES_A_PIXEL = 8
+# From so many pixels on, images are decoded one at a time: memory holds few copies of one, however
+# many cores there are.
+_LARGE = 2**21
+_one_large = threading.Lock()
+# The brightest of a whole image of 16 bits; below it, nobody would see what is on it.
+_NEARLY_BLACK = 64
 # What Pillow warns of is an error too, not a line on the terminal: a damaged file that it makes
-# something of, and its own, far higher limit of pixels.
+# something of, and an image in a file's inside that is far larger than the file says.
 warnings.filterwarnings("error", category=UserWarning, module=r"PIL\.")
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
@@ -42,24 +50,23 @@ def decode(source: Path | bytes, height: int, width: int, channels: int, pad: in
     source: a file, or what is in one.
     pad: black pixels that are put above and below it first.
     """
-    if isinstance(source, Path):
-        content = read_file(source)
-        image = _rgb(str(source), content)
-    else:
-        content = source
-        image = _rgb("the image", content)
-    found = identity(image)
-    if channels == 1:
-        image = image.convert("L")
-    image = ImageOps.expand(image, (0, pad))
-    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    name, content = (
+        (str(source), read_file(source)) if isinstance(source, Path) else ("the image", source)
+    )
+    with _opened(name, content) as opened:
+        found = identity(opened)
+        image = opened.convert("L") if channels == 1 else opened
+        if pad:
+            image = ImageOps.expand(image, (0, pad))
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
     pixels = np.asarray(image).reshape(height, width, channels).transpose(2, 0, 1)
     return Decoded(pixels, found, digest(content))
 
 
 def open_rgb(path: Path) -> Image.Image:
     """An image file as RGB, upright. Raises UserError naming the file."""
-    return _rgb(str(path), read_file(path))
+    with _opened(str(path), read_file(path)) as image:
+        return image
 
 
 def read_file(path: Path) -> bytes:
@@ -67,8 +74,12 @@ def read_file(path: Path) -> bytes:
     if lacking := lacks(path):
         raise UserError(f"{path}: {lacking}; replace or remove it")
     try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise UserError(f"{path}: {size} bytes are no cell; replace or remove it")
+        # No image of the most pixels takes more.
+        if (size := path.stat().st_size) > PIXELS.value() * _BYTES_A_PIXEL:
+            raise UserError(
+                f"{path}: {size} bytes are no cell; replace or remove it, or raise the limit, the "
+                f"environment variable {PIXELS.variable}"
+            )
         return path.read_bytes()
     except OSError as error:
         reason = error.strerror or error
@@ -82,14 +93,27 @@ def digest(content: bytes) -> bytes:
 
 def identity(image: Image.Image) -> bytes:
     """A digest of size and pixels: the same for two images that no reader could distinguish."""
-    return hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
+    whole = hashlib.sha256(repr(image.size).encode())
+    whole.update(image.tobytes())
+    return whole.digest()
 
 
-def _rgb(name: str, content: bytes) -> Image.Image:
+@contextmanager
+def _opened(name: str, content: bytes) -> Iterator[Image.Image]:
+    """The image as RGB, upright. A large one is held alone, by whichever thread came first."""
+    with ExitStack() as held:
+        yield _rgb(name, content, lambda: held.enter_context(_one_large))
+
+
+def _rgb(name: str, content: bytes, on_large: Callable[[], object]) -> Image.Image:
+    # Beyond this Pillow itself refuses, also what is packed inside of another format.
+    Image.MAX_IMAGE_PIXELS = 4 * PIXELS.value()
     try:
         with Image.open(BytesIO(content)) as file:
-            if file.width * file.height > MAX_PIXELS:
-                raise ValueError(f"{file.width}x{file.height} pixels are no cell")
+            if why := PIXELS.exceeded(pixels := file.width * file.height):
+                raise ValueError(f"{file.width}x{file.height} pixels are no cell: {why}")
+            if pixels > _LARGE:
+                on_large()
             # Pillow would have another program draw it, where there is one.
             if file.format == "EPS":
                 raise ValueError("a drawing")
@@ -99,12 +123,29 @@ def _rgb(name: str, content: bytes) -> Image.Image:
             # What is white in 32 bits is declared by no format but this, which Pillow scales to 16.
             if file.mode == "F" or (file.mode == "I" and file.format != "PPM"):
                 raise ValueError("its greys are 32-bit numbers")
-            return _to_rgb(ImageOps.exif_transpose(file))
+            # Pillow scales a PGM by the white that it declares.
+            deep = file.format != "PPM" and _sixteen_bits(file)
+            image = _to_rgb(ImageOps.exif_transpose(file))
+            if deep and max(high for _, high in image.getextrema()) < _NEARLY_BLACK:
+                raise ValueError(
+                    "its 16-bit values stay below a quarter of white, as those of a 12-bit scanner "
+                    "do, so it would be nearly black: scale them, or save it with 8 bits"
+                )
+            return image
     except Exception as error:  # of any kind: damaged files make decoders raise what they like
         reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
+            reason = f"its pixels are far more than {PIXELS.variable} allows"
         if isinstance(error, UnidentifiedImageError):
             reason = "of no known format" if content else "it is empty"
         raise UserError(f"{name}: not a readable image ({reason}); replace or remove it") from error
+
+
+def _sixteen_bits(file: ImageFile.ImageFile) -> bool:
+    """Whether a channel of this file has 16 bits; of colours Pillow keeps the upper 8."""
+    return file.mode.startswith("I;16") or any(
+        ";16" in (mode := str(tile[3])) and "BGR;16" not in mode for tile in file.tile
+    )
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

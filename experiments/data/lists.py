@@ -6,11 +6,13 @@ import csv
 import re
 import reprlib
 import stat
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.errors import UserError
+from experiments.limits import refuse_long
 
 # No system takes a longer name; a row of a million words is looked at no further.
 _LONGEST_NAME = 4096
@@ -52,9 +54,28 @@ def lacks(path: Path) -> str:
         return f"not to be opened ({getattr(error, 'strerror', None) or error})"
 
 
+def in_another_form(name: str, names: Iterable[str]) -> str:
+    """What to do where a name that is not among these is there in another form of Unicode.
+
+    Empty where it is not. An accent is a character of its own on some systems and part of its
+    letter on others: the two names look the same, and are not.
+    """
+    if name.isascii():
+        return ""
+    composed = unicodedata.normalize("NFC", name)
+    twin = next((n for n in names if unicodedata.normalize("NFC", n) == composed), None)
+    if twin is None:
+        return ""
+    return (
+        f"the same name in another Unicode form is there, {twin!a} in place of "
+        f"{name!a}; write one as the other"
+    )
+
+
 def read_table(file: Path, on_problem: OnProblem) -> Values:
     """Two columns, with or without a header, quoted where need be."""
     rows = lines(file)
+    rows = rows[_hint(rows) :]
     number, first = rows[0]
     # The delimiter is whichever of the two comes first, outside of quotes.
     delimiter = re.search("[,;]", _QUOTED.sub("", first))
@@ -64,6 +85,14 @@ def read_table(file: Path, on_problem: OnProblem) -> Values:
     if _is_header(pairs[0][2], file.parent):
         del pairs[0]
     return _gather(file, pairs, f"filename{delimiter[0]}value", on_problem)
+
+
+def _hint(rows: list[tuple[int, str]]) -> int:
+    """How many rows stand before the header: 1 for the sep=; of a spreadsheet, where more follow.
+
+    The rows themselves show the separator.
+    """
+    return int(len(rows) > 1 and re.fullmatch("sep=[,;]", rows[0][1], re.IGNORECASE) is not None)
 
 
 def _pair(line: str, delimiter: str) -> tuple[str, str] | None:
@@ -86,19 +115,24 @@ def _is_header(pair: tuple[str, str] | None, folder: Path) -> bool:
 
 def read_values(file: Path, on_problem: OnProblem) -> Values:
     """filename;value rows behind a header."""
-    (header_row, header), *rows = lines(file)
+    rows = lines(file)
+    (header_row, header), *rows = rows[_hint(rows) :]
     # A list without its header would lose its first image.
-    if header.lower() != "filename;value":
+    if header.lower().replace('"', "") != "filename;value":
         raise UserError(
             f"{file}, row {header_row}: {_shortened.repr(header)} is no header; put filename;value "
             "first"
         )
-    split = [(number, line, line.partition(";")) for number, line in rows]
-    pairs = [
-        (number, line, (name.rstrip(), value.lstrip()) if separator else None)
-        for number, line, (name, separator, value) in split
-    ]
+    pairs = [(number, line, _published_pair(line)) for number, line in rows]
     return _gather(file, pairs, "filename;value", on_problem)
+
+
+def _published_pair(line: str) -> tuple[str, str] | None:
+    """A row's name, and all behind the first ';'. A program may have put quotes around either."""
+    if (line.startswith('"') or line.endswith('"')) and (quoted := _pair(line, ";")):
+        return quoted
+    name, separator, value = line.partition(";")
+    return (name.rstrip(), value.lstrip()) if separator else None
 
 
 def _gather(
@@ -127,7 +161,13 @@ def _gather(
 
 
 def name_in(line: str, values: Values) -> str:
-    """The file name at the begin of a list's row: the longest that has a value, spaces and all."""
+    """The file name at the begin of a list's row: the longest that has a value, spaces and all.
+
+    Quotes around it are no part of it, unless the name with them has a value.
+    """
+    quoted = re.match('"([^"]+)"', line)
+    if quoted and quoted[0] not in values and quoted[1] in values:
+        return quoted[1]
     name = line[:_LONGEST_NAME]
     while name not in values and len(parts := name.rsplit(maxsplit=1)) == 2:
         name = parts[0]
@@ -142,6 +182,7 @@ def lines(file: Path) -> list[tuple[int, str]]:
     if lacking:
         raise UserError(f"{file}: {lacking}; put the list there")
     try:
+        refuse_long(file)
         content = file.read_bytes()
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror}); make it readable") from error

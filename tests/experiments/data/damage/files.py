@@ -14,6 +14,7 @@ from PIL import Image
 
 from experiments.data import decode
 from experiments.data.images import Images
+from experiments.limits import PIXELS
 from tests.experiments.data.damage.bench import LABELLED, Check, case
 
 
@@ -152,12 +153,12 @@ def _(bench, kind):
     bench.image.write_bytes(encoded(Image.fromarray(np.full((34, 60), 200, dtype=kind)), "TIFF"))
 
 
-@case("more pixels than any cell", UNREADABLE + "(8000x8000 pixels are no cell)", INSTEAD)
+@case("more pixels than any cell", UNREADABLE + "(8000x8000 pixels are no cell: ", PIXELS.variable)
 def _(bench):
     bench.image.write_bytes(encoded(Image.new("1", (8000, 8000)), "PNG"))
 
 
-@case("more pixels than any cell", UNREADABLE, "pixels", INSTEAD)
+@case("more pixels than any cell", UNREADABLE, PIXELS.variable, INSTEAD)
 def _(bench):
     # Some bytes that claim 2 ** 60 pixels.
     head = b"IHDR" + struct.pack(">IIBBBBB", 2**30, 2**30, 8, 2, 0, 0, 0)
@@ -165,10 +166,48 @@ def _(bench):
     bench.image.write_bytes(b"\x89PNG\r\n\x1a\n" + head + encoded(paint(), "PNG")[33:])
 
 
-@case("more bytes than any cell", f"{LABELLED}/3.jpg: ", "bytes are no cell", INSTEAD)
+@case("more bytes than any cell", f"{LABELLED}/3.jpg: ", "bytes are no cell", PIXELS.variable)
 def _(bench):
     with bench.image.open("wb") as file:
-        file.truncate(decode.MAX_BYTES + 1)  # one hole
+        file.truncate(8 * PIXELS.default + 1)  # one hole
+
+
+@case("more pixels in its inside than the file says", UNREADABLE, PIXELS.variable)
+def _(bench):
+    # An icon: its head says 48x48, the PNG in it has 81 million pixels.
+    inside = encoded(Image.new("1", (9000, 9000)), "PNG")
+    head = struct.pack("<HHHBBBBHHII", 0, 1, 1, 48, 48, 0, 0, 1, 32, len(inside), 22)
+    bench.image.write_bytes(head + inside)
+
+
+@case("more pixels than any cell, and a raised limit")
+def _(bench):
+    bench.patch.setenv(PIXELS.variable, "70000000")
+    bench.image.write_bytes(encoded(Image.new("L", (8000, 8000), 200), "PNG"))
+    return shows(Image.new("RGB", (60, 34), (200, 200, 200)))
+
+
+_TWELVE = [("L", "PNG", 4095), ("L", "TIFF", 1023), ("RGB", "PNG", 4095), ("L", "PNG", 16383)]
+
+
+@case("16 bits with the values of 12", UNREADABLE, "nearly black", INSTEAD, each=_TWELVE)
+def _(bench, mode, kind, white):
+    levels = np.linspace(0, white, 34 * 60).astype(np.uint16).reshape(34, 60)
+    if mode == "RGB":  # Pillow writes none: each sample as two bytes, in rows without a filter
+        samples = np.repeat(levels[:, :, None], 3, axis=2).astype(">u2").tobytes()
+        rows = b"".join(b"\0" + samples[i * 360 : (i + 1) * 360] for i in range(34))
+        parts = [
+            (b"IHDR", struct.pack(">IIBBBBB", 60, 34, 16, 2, 0, 0, 0)),
+            (b"IDAT", zlib.compress(rows)),
+            (b"IEND", b""),
+        ]
+        chunks = b"".join(
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+            for name, body in parts
+        )
+        bench.image.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    else:
+        bench.image.write_bytes(encoded(Image.fromarray(levels), kind))
 
 
 @case("image not ours to read", "3.jpg: cannot be read (Permission denied)", INSTEAD)

@@ -50,6 +50,12 @@ def _(bench, file):
     bench.deny("read_bytes", errno.EACCES, (bench.folder / file).__eq__)
 
 
+@case("list without end", "{}: ", "bytes are more than the limit", "MAX_LIST_BYTES", each=LISTS)
+def _(bench, file):
+    with (bench.folder / file).open("ab") as handle:
+        handle.truncate(2**40)  # one hole
+
+
 _OPTIONAL = [VAL, "output/human2.txt"]
 
 
@@ -171,6 +177,24 @@ def _(bench):
     bench.row("3.jpg\t" + "0 " * 1_000_000, 3, TRAIN)
 
 
+@case("quoted fields in the published layout", each=[True, False])
+def _(bench, header):
+    for file in (bench.values, bench.folder / HUMAN):
+        head, *rows = file.read_text().splitlines()
+        cells = [row.split(";") for row in rows]
+        text = "".join(f'"{name}";"{value}"\n' for name, value in cells)
+        file.write_text(('"filename";"value"' if header else head) + f"\n{text}")
+    listed = (bench.folder / TRAIN).read_text().splitlines()
+    rows = (row.partition(" ") for row in listed)
+    (bench.folder / TRAIN).write_text("".join(f'"{name}" {rest}\n' for name, _, rest in rows))
+
+
+@case("sep=; of a spreadsheet before the header")
+@case("sep=; of a spreadsheet before the header", lists=False)
+def _(bench):
+    bench.values.write_text(f"sep={bench.separator}\n{bench.values.read_text()}")
+
+
 @case("spaces around name and value")
 @case("spaces around name and value", lists=False)
 def _(bench):
@@ -213,10 +237,36 @@ def _(bench, label, _):
     "digits that are not ASCII",
     "row 4: 3.jpg",
     "'{0[0]}' is not in the charset",
-    each=["１２", "٣"],
+    "type '{1}' (U+003{1} DIGIT",
+    each=[("１２", "1"), ("٣", "3"), ("²", "2")],
 )
-def _(bench, label):
+def _(bench, label, _):
     bench.label(label)
+
+
+_ALIKE = [
+    ("\N{MINUS SIGN}5", "U+2212 MINUS SIGN, type '-' (U+002D HYPHEN-MINUS) instead"),
+    ("\N{EN DASH}5", "U+2013 EN DASH, type '-' (U+002D"),
+    ("1,5", "U+002C COMMA, type '.' (U+002E FULL STOP)"),
+    ("1\N{FULLWIDTH FULL STOP}5", "U+FF0E FULLWIDTH FULL STOP, type '.'"),
+    ("5\N{NO-BREAK SPACE}0", "it is U+00A0 NO-BREAK SPACE; correct"),
+]
+
+
+@case("character that looks like another one", "row 4: 3.jpg", "{1}", "set charset", each=_ALIKE)
+def _(bench, label, _):
+    bench.label(label)
+
+
+@case(
+    "character that looks like another one",
+    "U+002D HYPHEN-MINUS, type '\N{MINUS SIGN}' (U+2212 MINUS SIGN) instead",
+    settings=('charset="0123456789.\N{MINUS SIGN}"',),
+)
+def _(bench):
+    for number in range(1, 19):
+        bench.row(f"{number}.jpg;1", number + 1)
+    bench.label("-5")
 
 
 @case("label with inner spaces", "row 4: 3.jpg has the label '1 2', and ' ' is not in the charset")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import unicodedata
 
 import pytest
 
@@ -45,6 +46,34 @@ def _(bench):
 def _(bench):
     bench.append("99.jpg;not even a number")
     (bench.images / "99.jpg").write_bytes(b"no image")
+
+
+_FORMS = [("NFC", "NFD"), ("NFD", "NFC")]
+
+
+@case(
+    "name in another form of Unicode",
+    "listed but absent; the same name in another Unicode form is there",
+    "write one as the other",
+    each=_FORMS,
+)
+@case("name in another form of Unicode", "Unicode form", each=_FORMS, lists=False)
+def _(bench, listed, there):
+    bench.rename(unicodedata.normalize(listed, "Gerät 3.jpg"))
+    bench.image.rename(bench.image.with_name(unicodedata.normalize(there, "Gerät 3.jpg")))
+
+
+@case(
+    "name in another form of Unicode than its value",
+    "has no value; the same name in another Unicode form is there",
+    "write one as the other",
+    each=_FORMS,
+)
+def _(bench, listed, there):
+    name = unicodedata.normalize(there, "é3.jpg")
+    bench.rename(name)
+    bench.image.rename(bench.image.with_name(name))
+    bench.row(f"{unicodedata.normalize(listed, name)} 1", 3, TRAIN)
 
 
 @case(
