@@ -76,7 +76,8 @@ def train(
     out: Out = OUT,
     set_: Settings = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; by default torch's own choice.")
+        int | None,
+        typer.Option(min=1, max=1024, help="CPU threads; by default torch's own choice."),
     ] = None,
     parent: Annotated[
         str | None, typer.Option(help="The MLflow run to file this one under.")
@@ -99,7 +100,8 @@ def train(
 def ensemble(
     run: Annotated[list[str], typer.Option(help="The MLflow id of a finished run; several times.")],
     tta: Annotated[
-        int, typer.Option(min=1, help="Views of each image: itself, and slightly moved ones.")
+        int,
+        typer.Option(min=1, max=1000, help="Views of each image: itself, and slightly moved ones."),
     ] = 1,
     data: Data = None,
     out: Out = OUT,
@@ -118,8 +120,12 @@ def audit(
         Path | None, typer.Option("--json", help="A file to write the findings to, for programs.")
     ] = None,
     preset: Annotated[
-        str, typer.Option(help="Whose charset and image size to hold the data against.")
-    ] = "ablation",
+        str | None,
+        typer.Option(help="Whose charset and image size to hold the data against; else ablation."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="In place of a preset: a run's own config.json.")
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 when something leaks or conflicts.")
     ] = False,
@@ -128,14 +134,16 @@ def audit(
     """What is wrong with a data set: leaks, conflicts, labels, images; a page and JSON."""
     from experiments.settings.presets import load_run
 
-    settings = load_run(preset)
+    settings = load_run("ablation" if preset is None and config is None else preset, config)
     from experiments.data.audit.findings import audit as examine
     from experiments.data.audit.page import page, write_json
     from experiments.training.progress import counting
     from experiments.training.run import data_folder
 
+    size = settings.image
+    shape = (size.channels, size.height, size.width)
     with counting("images") as count:
-        found = examine(data_folder(data, out), settings, on_start=count)
+        found = examine(data_folder(data, out), settings.charset, shape, on_start=count)
     made = page(found)
     print(made.headline())
     folder = out / "audit" / found.facts["dataset"]

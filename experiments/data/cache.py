@@ -3,7 +3,8 @@
 The file is records and nothing else, one an image: a digest of the image file, the digest of the
 image as decoded, a checksum, and the pixels. Its name is a digest of everything that it was made
 from, so another image or size is another file. Where it is short, or a record is not what belongs
-there, it is made anew. Nothing in it is parsed.
+there, it is made anew. Nothing in it is parsed. A safetensors file would need all pixels in memory
+to be written, and checks of ours besides: it has none.
 """
 
 from __future__ import annotations

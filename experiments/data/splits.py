@@ -156,6 +156,9 @@ def _cut(
 def _fold(images: Images, pool: list[int], folds: int, fold: int) -> list[int]:
     """Each group goes to what is the smallest fold by then: none is larger than another by more
     than the largest group.
+
+    Not scikit-learn's StratifiedGroupKFold: its folds would be others than those of finished runs,
+    and would depend on the order of the images.
     """
     dealt: list[list[int]] = [[] for _ in range(folds)]
     for members in _shuffled(images, pool, "folds", 0):

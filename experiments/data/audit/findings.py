@@ -17,7 +17,6 @@ from experiments.data.audit import duplicates
 from experiments.data.audit.scan import INK, NEAR, scan
 from experiments.data.cells import Row, read_cells
 from experiments.data.lists import Problem, lacks
-from experiments.settings.config import RunConfig
 from losses.ctc import steps_needed
 
 # The time steps of these are reported; others of torchvision have as many at the same width stride.
@@ -51,18 +50,19 @@ class Audit:
 
 def audit(
     folder: Path,
-    config: RunConfig,
+    charset: str,
+    shape: tuple[int, int, int],
     backbones: tuple[str, ...] = BACKBONES,
     on_start: Callable[[int], Callable[[], None]] = lambda _: lambda: None,
 ) -> Audit:
     """Look at every list, label and image of a data set.
 
-    config: its charset, and the image size that time steps are counted for.
+    charset: that of the labels. shape: (C, H, W) of the images that time steps are counted for.
     on_start: given the number of images, returns what is called after each.
     Raises UserError for a folder or list that cannot be read at all.
     """
     problems: list[Problem] = []
-    cells = read_cells(folder, config.charset, problems.append)
+    cells = read_cells(folder, charset, problems.append)
     rows = cells.rows
     for row in cells.unlisted:
         if lacking := lacks(row.path):
@@ -95,7 +95,7 @@ def audit(
         "outside_charset": [
             {"filename": row.filename, "label": row.label}
             for row in labelled
-            if set(row.label or "") - set(config.charset)
+            if set(row.label or "") - set(charset)
         ],
         "not_a_number": [
             {"filename": row.filename, "label": row.label}
@@ -116,7 +116,7 @@ def audit(
         "conflicts_cost": duplicates.conflicts_cost(rows, found, conflicts),
         "known_truth": duplicates.known_truth(rows, found, cells.readings),
         "ctc_infeasible": _infeasible([row.label or "" for row in labelled]),
-        "time_steps": _time_steps(config, backbones),
+        "time_steps": _time_steps(shape, backbones),
         "measures": {
             "identical": "the same size and the same pixels as decoded",
             "near_identical": f"greys averaged to 16x8 correlate by at least {NEAR}",
@@ -145,9 +145,8 @@ def _infeasible(labels: list[str]) -> dict[str, float]:
     }
 
 
-def _time_steps(config: RunConfig, backbones: tuple[str, ...]) -> list[dict[str, Any]]:
-    """How many steps each backbone gives at each width stride, at the config's image size."""
-    size = config.image
+def _time_steps(shape: tuple[int, int, int], backbones: tuple[str, ...]) -> list[dict[str, Any]]:
+    """How many steps each backbone gives at each width stride, for images of this shape."""
     rows = []
     for backbone in backbones:
         for stride in STRIDES:
@@ -155,10 +154,10 @@ def _time_steps(config: RunConfig, backbones: tuple[str, ...]) -> list[dict[str,
                 # Shapes only: nothing is computed.
                 with torch.device("meta"):
                     model = models.build(backbone, stride, "columns", models.Outputs(1))
-                    steps, _ = models.count_steps(model, (size.channels, size.height, size.width))
+                    steps, _ = models.count_steps(model, shape)
             except (models.BackboneError, RuntimeError):
                 continue  # it has no such stride, or is too deep for so small an image
             rows.append(
-                {"backbone": backbone, "width_stride": stride, "width": size.width, "steps": steps}
+                {"backbone": backbone, "width_stride": stride, "width": shape[2], "steps": steps}
             )
     return rows

@@ -2,6 +2,8 @@
 
 Only plain files at or below the wanted paths are ever made, in a folder that must be new; what the
 archive says of their names, kinds and sizes is checked first, and its sizes once more as they come.
+The data filter of the standard library's tarfile also keeps names and links inside the folder, but
+limits neither sizes nor headers, and cannot say which of two names a file system takes for one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Download one file over HTTP: tried again, resumed, limited in size, with its progress shown."""
+"""Download one file over HTTP: tried again, resumed, limited in size, with its progress shown.
+
+Pooch and urllib3's Retry begin a file again when its connection breaks, and GitHub makes each
+archive anew, so that no digest of it can be pinned: hence a download of our own.
+"""
 
 from __future__ import annotations
 

@@ -13,15 +13,17 @@ from analysis.page.page import Page
 from experiments.data.audit.findings import audit
 from experiments.data.audit.page import page, write_json
 from experiments.errors import UserError
-from experiments.settings.config import RunConfig
 
 VALUES = "cell_images/training_set_values.txt"
 LABELLED = "cell_images/training_set"
 HUMAN = "cell_images/validation_set"
 
 
-def facts_of(folder, **settings):
-    return audit(folder, RunConfig(**settings), backbones=()).facts
+CHARSET, SHAPE = "0123456789.-", (1, 32, 64)
+
+
+def facts_of(folder, charset=CHARSET):
+    return audit(folder, charset, SHAPE, backbones=()).facts
 
 
 def relabel(folder, **labels):
@@ -149,8 +151,8 @@ def test_ctc_needs_a_step_more_between_equal_neighbours(folder):
 
 
 def test_time_steps_of_backbones_and_strides(folder):
-    config = RunConfig(image={"height": 32, "width": 96})
-    rows = audit(folder, config, backbones=("small_cnn", "resnet18")).facts["time_steps"]
+    backbones = ("small_cnn", "resnet18")
+    rows = audit(folder, CHARSET, (1, 32, 96), backbones).facts["time_steps"]
     steps = {(row["backbone"], row["width_stride"]): row["steps"] for row in rows}
     assert steps["small_cnn", 4] == 24
     assert {steps["resnet18", stride] for stride in (2, 8, 32)} == {48, 12, 3}
@@ -172,12 +174,12 @@ def test_what_is_wrong_is_collected_and_the_rest_goes_on(folder):
 
 def test_a_folder_that_cannot_be_read_at_all_is_the_users_error(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
-        audit(tmp_path / "nowhere", RunConfig())
+        audit(tmp_path / "nowhere", CHARSET, SHAPE)
 
 
 def test_the_page_shows_conflicts_with_pictures_and_escapes_what_users_write(folder):
     relabel(folder, _1="<b>|`1", _7="12", _12="12")
-    found = audit(folder, RunConfig(), backbones=())
+    found = audit(folder, CHARSET, SHAPE, backbones=())
     made = page(found)
     html, markdown = made.html(), made.markdown()
     assert html.count("data:image/png;base64,") == 3
@@ -189,7 +191,7 @@ def test_the_page_shows_conflicts_with_pictures_and_escapes_what_users_write(fol
 
 
 def test_the_json_replaces_an_audit_and_nothing_else(folder, tmp_path):
-    found = audit(folder, RunConfig(), backbones=())
+    found = audit(folder, CHARSET, SHAPE, backbones=())
     file = tmp_path / "audit.json"
     write_json(found, file)
     write_json(found, file)
