@@ -126,7 +126,7 @@ def _rgb(name: str, content: bytes, on_large: Callable[[], object]) -> Image.Ima
             # Pillow scales a PGM by the white that it declares.
             deep = file.format != "PPM" and _sixteen_bits(file)
             image = _to_rgb(ImageOps.exif_transpose(file))
-            if deep and max(high for _, high in image.getextrema()) < _NEARLY_BLACK:
+            if deep and np.asarray(image).max() < _NEARLY_BLACK:
                 raise ValueError(
                     "its 16-bit values stay below a quarter of white, as those of a 12-bit scanner "
                     "do, so it would be nearly black: scale them, or save it with 8 bits"
