@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# Far above any number that trains, and far below what overflows.
-Positive = Annotated[float, Field(gt=0, le=1000)]
-NotNegative = Annotated[float, Field(ge=0, le=1000)]
+# Above any number that trains, and below what overflows in single precision.
+Positive = Annotated[float, Field(gt=0, le=1e30)]
+NotNegative = Annotated[float, Field(ge=0, le=1e30)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 # How many seeds a comparison may have: each is a run of every arm.
