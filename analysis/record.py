@@ -2,6 +2,7 @@
 
     config.json            every setting
     weights.safetensors    the model that it kept (not of an ensemble, which has members.json)
+    learnt.csv             which images its weights have seen, by their pixels
     images.csv             what is known of each image that it read
     readers.csv            what people read, where the data set has that
     predictions.csv        what it read
@@ -25,6 +26,7 @@ EXPERIMENT = "head-to-head"
 
 SETTINGS = "config.json"
 WEIGHTS = "weights.safetensors"
+LEARNT = "learnt.csv"
 IMAGES = "images.csv"
 READERS = "readers.csv"
 PREDICTIONS = "predictions.csv"

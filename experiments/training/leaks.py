@@ -25,11 +25,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from analysis.record import LEARNT
 from experiments.data.images import Images
 from experiments.data.splits import Split
 from experiments.errors import UserError
-
-LEARNT = "learnt.csv"
 
 _HEADER = ["identity", "use"]
 _TRAINED, _SELECTED = "trained", "selected"

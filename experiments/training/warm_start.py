@@ -10,13 +10,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from analysis.record import WEIGHTS
+from analysis.record import LEARNT, WEIGHTS
 from experiments.data.images import Images
 from experiments.data.splits import Split
 from experiments.errors import UserError
 from experiments.settings.config import RunConfig
 from experiments.tracking import Tracker
-from experiments.training.leaks import LEARNT, Learnt, leaks, read_learnt
+from experiments.training.leaks import Learnt, leaks, read_learnt
 from models import Reader
 
 

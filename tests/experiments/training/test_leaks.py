@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from analysis.record import LEARNT
 from experiments.data.cells import Row
 from experiments.data.images import Images
 from experiments.data.splits import Split
 from experiments.errors import UserError
 from experiments.tracking import Tracker
-from experiments.training.leaks import LEARNT, Learnt, leaks, read_learnt, write_learnt
+from experiments.training.leaks import Learnt, leaks, read_learnt, write_learnt
 
 # Pictures by letters; those of each part, in order.
 PARTS = ("train", "val", "test", "human")
