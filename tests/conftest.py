@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from experiments.__main__ import main
 from experiments.settings.config import run_config
+from tests.in_process import InProcess
 
 WIDTH, HEIGHT = 60, 34
 
@@ -151,6 +152,13 @@ def make_cells(tmp_path_factory: pytest.TempPathFactory) -> MakeCells:
         return folder
 
     return make
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs of an ablation or a search are made in this process."""
+    for module in ("experiments.sweep.ablation", "experiments.search.tune"):
+        monkeypatch.setattr(f"{module}.LocalProcesses", InProcess)
 
 
 class Store(NamedTuple):

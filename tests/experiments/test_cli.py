@@ -187,6 +187,7 @@ def test_from_ablation_to_prediction(cli, data, tiny, tmp_path):
     assert sorted((p, p.stat().st_mtime_ns) for p in data.rglob("*")) == before
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_failed_run_is_reported_and_the_rest_goes_on(cli, data, tmp_path):
     # A rate at which the loss is no number after a few steps, beside one that is well.
     preset = tmp_path / "broken.toml"
@@ -241,6 +242,7 @@ def test_audit_of_what_is_not_there_and_over_what_is(cli, make_cells, one_stride
     assert notes.read_text() == "mine"
 
 
+@pytest.mark.usefixtures("in_process")
 def test_suspects_from_folds_to_page(cli, make_cells, tmp_path):
     folder = make_cells(train=40, dev=24, human=0, duplicates=4, leaked=2, human_leaked=0)
     one_line(cli("suspects", "--data", folder, "--out", tmp_path), "PRESET=suspects")
