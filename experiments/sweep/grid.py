@@ -58,6 +58,8 @@ class Grid:
     def __init__(self, runs: Sequence[Run]) -> None:
         self._waiting, self._active = list(runs), list[Run]()
         self._epochs = sum(run.config.epochs for run in runs)
+        # Of runs that were stopped: no time of this process went into these.
+        self._before = {run.run_hash: _trained(run) for run in runs}
         self.ended: list[Run] = []
 
     def begin(self) -> Run | None:
@@ -93,9 +95,15 @@ class Grid:
         """See Plan."""
         jobs = len(self.ended) + len(self._active) + len(self._waiting)
         trained = sum(run.config.epochs for run in self.ended)
-        trained += sum(len(read_standing(run.folder).progress.history) for run in self._active)
+        trained += sum(_trained(run) for run in self._active)
+        trained += sum(self._before[run.run_hash] for run in self._waiting)
         return Count(len(self.ended), jobs, trained, self._epochs)
 
     def done(self) -> bool:
         """See Plan."""
         return not self._waiting and not self._active
+
+
+def _trained(run: Run) -> int:
+    """How many epochs it has finished."""
+    return len(read_standing(run.folder).progress.history)

@@ -99,3 +99,13 @@ def test_epochs_are_counted_while_runs_are_made(tmp_path):
     grid.settle(begun)
     assert grid.count() == (1, 2, 4, 10)
     assert not grid.done()
+
+
+def test_epochs_that_a_stopped_run_had_finished_count_from_the_beginning(tmp_path):
+    stopped = run("a", "", tmp_path, epochs=4)
+    write_standing(stopped.folder, Standing(Progress([{"val.exact_match": 0.5}] * 3, 0, 1.0)))
+    grid = Grid([run("b", "", tmp_path, epochs=6), stopped])
+    assert grid.count() == (0, 2, 3, 10)
+    grid.begin()
+    grid.begin()
+    assert grid.count() == (0, 2, 3, 10)
