@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.errors import UserError
+from experiments.search import tune
 from experiments.search.range_test import RangeTest
 from experiments.search.record import write_best
 from experiments.search.tune import _arms, _first
@@ -103,6 +105,33 @@ def test_where_it_begins_is_inside_the_space(low, high):
             assert values.low <= first[key] <= values.high
         else:
             assert first[key] in values
+
+
+def test_a_range_test_is_made_once_and_again_where_its_record_is_not_whole(
+    tmp_path, monkeypatch, capsys
+):
+    made = []
+
+    def fake(*_):
+        made.append(RangeTest([0.1, 0.2], [3.0, 2.0], 0.1, 0.2))
+        return made[-1]
+
+    monkeypatch.setattr(tune, "range_test", fake)
+    monkeypatch.setattr(tune, "plot", lambda *_: None)
+    given = ("an arm", arm(), SimpleNamespace(digest="d"), None, tmp_path)
+    assert tune._range_test(*given) == tune._range_test(*given) == made[0]
+    assert len(made) == 1
+    (file,) = tmp_path.glob("range-*.json")
+    whole = file.read_bytes()
+    for number, damaged in enumerate([b"", whole[:-9], whole.replace(b"0.2", b"0.3")], start=2):
+        file.write_bytes(damaged)
+        capsys.readouterr()
+        assert tune._range_test(*given) == made[0]
+        assert len(made) == number
+        said = [line for line in capsys.readouterr().out.splitlines() if str(file) in line]
+        assert len(said) == 1
+        assert "made again" in said[0]
+    assert file.read_bytes() == whole
 
 
 @pytest.mark.parametrize(
