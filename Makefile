@@ -10,6 +10,7 @@ RUN    ?= champion
 OUTPUT ?=
 ACCURACY ?=
 ARM ?=
+KILLS ?= 100
 TRIALS ?=
 PYTHON ?= python3
 
@@ -27,7 +28,7 @@ export GIVEN_IMAGES := $(value IMAGES)
 export GIVEN_OUTPUT := $(value OUTPUT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data ablation speedrun search audit suspects predict serve report ui test test-slow lint format
+.PHONY: help setup data ablation speedrun search audit suspects predict serve report ui test test-slow torture lint format
 
 help:  ## This list
 	@echo "make ablation                               a first comparison on embedded data, minutes"
@@ -98,6 +99,10 @@ test: $(READY)  ## The fast tests, minutes
 
 test-slow: $(READY)  ## The tests that train for minutes
 	@$(PYTEST) -m slow
+
+# SEED decides when and what is killed.
+torture: $(READY)  ## KILLS (100) times SIGKILL over ablations and searches; nothing may be lost
+	@KILLS='$(KILLS)' $(MODULE) pytest -s -m slow tests/experiments/test_torture.py
 
 lint: $(READY)  ## Formatting, lint and types
 	@$(MODULE) ruff format --check .

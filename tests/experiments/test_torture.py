@@ -1,0 +1,142 @@
+"""Ablations and searches that are killed again and again end as ones that were never killed.
+
+KILLS in the environment is how many SIGKILLs there are in all (`make torture`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from experiments.data.synthetic.strings import ensure_strings
+from experiments.sweep.processes import CODE
+from experiments.tracking import Tracker
+
+KILLS = int(os.environ.get("KILLS", "6"))
+# Of one folder; then it is left to finish, and the next one begins with a store that is not there.
+KILLS_OF_ONE = 10
+SEED = int(os.environ.get("SEED", "0"))
+
+PRESET = """
+seeds = 1
+
+[run]
+epochs = 3
+batch_size = 16
+image = { height = 16, width = 40 }
+width_stride = 4
+hidden = 16
+optimizer = { name = "sgd_cyclic", cycles = 1 }
+
+[[grid]]
+loss = ["ctc", "ce_stop"]
+
+[search]
+trials = 2
+samplers = ["random"]
+fresh_seeds = 1
+"""
+# The trial of a search that is killed alone has failed, by design: there it is all or the parent.
+VICTIMS = {"ablation": ["parent", "child", "all"], "search": ["parent", "all"]}
+
+
+class Bench:
+    """One command on one data set, killed at random moments, in one folder after the other."""
+
+    def __init__(self, command: str, folder: Path) -> None:
+        self.command, self.folder = command, folder
+        self.preset = folder / "tiny.toml"
+        self.preset.write_text(PRESET)
+        self.data = ensure_strings(folder, counts={"train": 64, "val": 16, "dev": 16})
+        self.rng = random.Random(f"{SEED}/{command}")
+
+    def start(self, out: Path) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{out.name}.log").open("ab") as log:
+            return subprocess.Popen(
+                [
+                    *(sys.executable, "-P", "-m", "experiments", self.command, "--jobs", "2"),
+                    *("--preset", str(self.preset), "--data", str(self.data), "--out", str(out)),
+                ],
+                env=os.environ | {"PYTHONPATH": str(CODE), "OMP_NUM_THREADS": "1"},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def finish(self, out: Path) -> float:
+        """Let the command go on to its end; returns the seconds that it took."""
+        began = time.monotonic()
+        code = self.start(out).wait()
+        assert code == 0, (self.folder / f"{out.name}.log").read_text()[-3000:]
+        return time.monotonic() - began
+
+    def kill(self, out: Path, within: float) -> bool:
+        """SIGKILL at a random moment; whether there was still something to kill."""
+        process = self.start(out)
+        time.sleep(self.rng.uniform(0, within))
+        if process.poll() is not None:
+            return False
+        parent = psutil.Process(process.pid)
+        children = parent.children(recursive=True)
+        victim = self.rng.choice(VICTIMS[self.command])
+        if victim == "child" and children:
+            killed = [self.rng.choice(children)]
+        else:
+            killed = [parent, *(children if victim == "all" else [])]
+        for one in killed:
+            _kill(one)
+        process.wait()
+        # Nothing trains on unseen.
+        _, alive = psutil.wait_procs(children, timeout=60)
+        assert not alive
+        return True
+
+
+def _kill(process: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(signal.SIGKILL)
+
+
+def found(out: Path) -> dict[str, tuple[str, str]]:
+    """For each run hash the digests of weights and predictions; each was finished once."""
+    tracker = Tracker(out)
+    digests: dict[str, tuple[str, str]] = {}
+    for run in tracker.finished_runs():
+        run_hash = run.data.tags["run_hash"]
+        assert run_hash not in digests, f"{run_hash} was made twice"
+        folder = tracker.artifacts(run.info.run_id)
+        assert folder is not None
+        weights, predictions = (
+            hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            for name in ("weights.safetensors", "predictions.csv")
+        )
+        digests[run_hash] = (weights, predictions)
+    return digests
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["ablation", "search"])
+def test_nothing_is_lost_doubled_or_another(command, tmp_path):
+    bench = Bench(command, tmp_path)
+    seconds = bench.finish(tmp_path / "whole")
+    expected = found(tmp_path / "whole")
+    assert expected
+    killed = folders = 0
+    while killed < KILLS // 2:
+        out = tmp_path / f"broken-{folders}"
+        folders += 1
+        for _ in range(min(KILLS_OF_ONE, KILLS // 2 - killed)):
+            killed += bench.kill(out, 1.2 * seconds)
+        bench.finish(out)
+        assert found(out) == expected
+    print(f"{command}: {killed} kills in {folders} folders, {len(expected)} runs each bit-equal")
