@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.files import write_whole
-from analysis.page.page import Page
+from analysis.page.page import Page, plain
 from analysis.sections.averaging import write_averaging
 from analysis.sections.calibration import write_calibration
 from analysis.sections.chapter import Chapter, PictureOf, chapter
@@ -76,7 +76,7 @@ def build(results: Results, chapters: list[Chapter], picture_of: PictureOf | Non
     page = Page(_TITLE)
     page.text(_QUESTION)
     for one in chapters:
-        page.text(f"## {one.section.dataset}, {one.section.split} split")
+        page.text(f"## {plain(one.section.dataset)}, {one.section.split} split")
         write_verdict(page, one)
         write_humans_chart(page, one)
         write_comparisons(page, one)

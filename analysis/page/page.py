@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,13 +100,15 @@ class Page:
 
     def markdown(self) -> str:
         """The page without its pictures; its charts are links to their files."""
-        parts = [_in_markdown(part) for part in (f"# {self.title}", *self._parts)]
+        parts = [_in_markdown(part) for part in (f"# {plain(self.title)}", *self._parts)]
         return "\n\n".join(part for part in parts if part) + "\n"
 
     def html(self) -> str:
         """The page with its charts and pictures inside."""
         renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
-        body = "\n".join(_in_html(part, renderer) for part in (f"# {self.title}", *self._parts))
+        body = "\n".join(
+            _in_html(part, renderer) for part in (f"# {plain(self.title)}", *self._parts)
+        )
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -127,6 +130,11 @@ class Page:
         for file, text in zip(pages, (self.markdown(), self.html()), strict=True):
             write_whole(file, text)
         return [*pages, *drawn]
+
+
+def plain(text: str) -> str:
+    """A name of a user's as Markdown that shows it as it is, in the midst of a heading."""
+    return re.sub(r"([\\`*\[\]<&|])", r"\\\1", " ".join(text.split()))
 
 
 def code(text: str) -> str:

@@ -17,6 +17,7 @@ def find_images(paths: Iterable[str]) -> list[Path]:
 
     paths: files (of any suffix), folders (the images right in them), and patterns with * ? [] and
         ** for any folders (the images among what fits). Raises UserError for one that names none.
+        Hidden files, such as those that macOS puts beside images, count only by their own name.
     """
     resolve = functools.cache(Path.resolve)
     once: dict[tuple[Path, str], Path] = {}
@@ -40,7 +41,11 @@ def _named(path: str) -> list[Path]:
 
 
 def _images(found: Iterable[Path], otherwise: str) -> list[Path]:
-    images = [path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()]
+    images = [
+        path
+        for path in found
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    ]
     if not images:
         raise UserError(otherwise)
     # 2.jpg before 10.jpg.

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.errors import UserError
+from experiments.errors import UserError, one_line
 from experiments.options import OUT, Out
 
 # As in __main__: what a command needs is imported when it runs.
@@ -34,7 +34,7 @@ def predict(
     ] = None,
     out: Out = OUT,
 ) -> None:
-    """Read your own images with a finished run."""
+    """Read your own images with a finished run; 1 is the exit code where some are broken."""
     from experiments.data.find import find_images
     from experiments.deploy import predict as reading
     from experiments.deploy.registry import Registry
@@ -46,12 +46,18 @@ def predict(
     artifacts = Registry(out).artifacts(run)
     files = find_images(paths)
     kept = None if accuracy is None else reading.reject_threshold(artifacts, accuracy)
-    rows = reading.predict(artifacts, files, kept.confidence if kept else None)
+    broken: list[str] = []
+    rows = reading.predict(artifacts, files, kept.confidence if kept else None, broken.append)
     reading.tell(rows, reading.names_of(files), kept is not None, output)
     # The table alone is what a pipe wants.
-    print(f"{len(files)} readings{f' in {output}' if output else ''}", file=sys.stderr)
+    read = len(files) - len(broken)
+    print(f"{read} readings{f' in {output}' if output else ''}", file=sys.stderr)
     if kept:
         print(reading.describe(kept), file=sys.stderr)
+    for reason in broken:
+        print(f"not read: {one_line(reason)}", file=sys.stderr)
+    if broken:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -24,6 +25,9 @@ from experiments.training.evaluation import confidence_text
 from experiments.training.inference import BATCH, read
 from losses import Objective, Reading
 from models import Reader
+
+# What a spreadsheet takes for the begin of a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Trained(NamedTuple):
@@ -110,13 +114,40 @@ def names_of(files: Sequence[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(file) for file in files]
 
 
-def predict(artifacts: Path, files: Sequence[Path], lowest: float | None = None) -> Iterator[Row]:
+def predict(
+    artifacts: Path,
+    files: Sequence[Path],
+    lowest: float | None = None,
+    on_broken: Callable[[str], None] | None = None,
+) -> Iterator[Row]:
     """What the run with these artifacts reads in the files, in their order. Raises UserError.
 
     lowest: the confidence below which a reading is rejected.
+    on_broken: called, with the reason, for each file that is no readable image and is left out;
+        without it such a file is a UserError.
     """
     trained = load_model(artifacts)
-    for name, (text, sure) in zip(names_of(files), read_images(trained, files), strict=True):
+    names = names_of(files)
+    for start in range(0, len(files), BATCH):
+        batch: list[tuple[str, Tensor]] = []
+        for name, file in zip(
+            names[start : start + BATCH], files[start : start + BATCH], strict=True
+        ):
+            try:
+                batch.append((name, pixels_of(file, trained.size)))
+            except UserError as error:
+                if on_broken is None:
+                    raise
+                on_broken(str(error))
+        yield from _rows(trained, batch, lowest)
+
+
+def _rows(trained: Trained, batch: list[tuple[str, Tensor]], lowest: float | None) -> Iterator[Row]:
+    if not batch:
+        return
+    pixels = torch.stack([image for _, image in batch])
+    readings = read(trained.model, trained.objective, pixels)
+    for (name, _), (text, sure) in zip(batch, readings, strict=True):
         told = confidence_text(sure)
         # As it is told, since the threshold comes from confidences as they were told.
         yield Row(name, text, told, None if lowest is None else float(told) < lowest)
@@ -126,7 +157,9 @@ def tell(rows: Iterable[Row], names: Sequence[str], judged: bool, output: Path |
     """Print the rows as a table as they come; with an output, write them there as well.
 
     The file is filename;value;confidence behind a header, with a column `rejected` (1 or 0) where
-    readings are judged. names: those of the rows, for the table's width. Raises UserError rather
+    readings are judged. No cell of it is a formula to a spreadsheet: a name that would be one is
+    written as the path ./NAME, which names the same file, and a reading, unless it is a number,
+    behind an apostrophe. names: those of the rows, for the table's width. Raises UserError rather
     than overwrite.
     """
     width = max([8, *(len(_printable(name)) for name in names)])
@@ -141,6 +174,7 @@ def tell(rows: Iterable[Row], names: Sequence[str], judged: bool, output: Path |
             mark = ["rejected"] if row.rejected else []
             print(_line(width, _printable(row.filename), *fields[1:], *mark))
             if write:
+                fields[:2] = [_no_formula_name(row.filename), _no_formula(row.value)]
                 write(fields + [str(int(bool(row.rejected)))] * judged)
 
 
@@ -159,6 +193,15 @@ def _new_csv(file: Path) -> Iterator[Callable[[list[str]], object]]:
 
 def _line(width: int, name: str, value: str, confidence: str, *mark: str) -> str:
     return "  ".join([f"{name:<{width}}", f"{value:<10}", f"{confidence:<10}", *mark]).rstrip()
+
+
+def _no_formula_name(name: str) -> str:
+    return f"./{name}" if name.startswith(_FORMULA) else name
+
+
+def _no_formula(text: str) -> str:
+    number = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", text)
+    return f"'{text}" if text.startswith(_FORMULA) and not number else text
 
 
 def _printable(name: str) -> str:

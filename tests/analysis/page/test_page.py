@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from analysis.page.page import Page, Picture, code
+from analysis.page.page import Page, Picture, code, plain
 
 
 def made():
@@ -21,10 +21,21 @@ def made():
 
 def test_the_page_as_markdown():
     assert made().markdown() == (
-        "# A <title>\n\n**Nothing** leaks.\n\n"
+        "# A \\<title>\n\n**Nothing** leaks.\n\n"
         "| part | images |\n| --- | ---: |\n| train | 5 |\n| `a\\|b` | 6 |\n\n"
         '- `say "8" & <7>`\n'
     )
+
+
+@given(st.text(min_size=1, alphabet=st.characters(codec="ascii", categories=["L", "N", "P", "S"])))
+def test_a_name_in_a_heading_is_shown_as_it_is(name):
+    renderer = MarkdownIt("commonmark", {"html": True})
+    shown = renderer.render(f"## a {plain(name)} z")
+    # Underscores within words, entities of HTML: whatever it is, it is a text.
+    assert html.unescape(re.sub("</?(h2|em|strong)>", "", shown)).replace("_", "").strip() == (
+        f"a {name} z".replace("_", "")
+    )
+    assert not re.findall("<(?!/?(h2|em|strong)>)", shown)
 
 
 def test_the_page_as_html():

@@ -152,12 +152,35 @@ def test_two_files_of_one_name_are_told_by_their_paths(cli, store):
     assert (code, [line[0] for line in lines_of(table)[1:]]) == (0, [str(path) for path in paths])
 
 
-def test_an_unreadable_image_is_named_and_leaves_no_file(cli, store, tmp_path):
-    broken = tmp_path / "broken.png"
+def test_a_broken_image_is_named_and_the_rest_is_read(cli, store, tmp_path):
+    command = ("--run", store.runs["columns"], "--out", store.out, "--output")
+    whole = tmp_path / "whole.csv"
+    assert cli("predict", store.images, *command, whole)[0] == 0
+    broken = tmp_path / "a broken\x1b[31m.png"
     broken.write_text("no image")
-    command = ("predict", store.images, broken, "--run", store.runs["columns"], "--out", store.out)
-    one_line(cli(*command, "--output", tmp_path / "read.csv"), broken, "replace or remove")
-    assert list(tmp_path.iterdir()) == [broken]
+    (tmp_path / "._1.png").write_text("a hidden file of another system")
+    read = tmp_path / "read.csv"
+    code, _, err = cli("predict", tmp_path, store.images, *command, read)
+    assert code == 1
+    (said,) = [line for line in err.splitlines() if line.startswith("not read: ")]
+    assert "broken\\x1b[31m.png" in said
+    assert "replace or remove" in said
+    assert read.read_text() == whole.read_text()
+    # And where nothing is left, that is said as well.
+    code, _, err = cli("predict", broken, *command, tmp_path / "nothing.csv")
+    assert (code, "0 readings" in err) == (1, True)
+
+
+def test_no_cell_of_the_file_is_a_formula(tmp_path):
+    names = ["=HYPERLINK(1).png", "+1.png", "-1.png", "@a.png", "1.png"]
+    values = ["=1+1", "+5", "-5", "-5-3", "@"]
+    rows = [Row(name, value, "0.5", None) for name, value in zip(names, values, strict=True)]
+    tell(rows, names, judged=False, output=tmp_path / "read.csv")
+    with (tmp_path / "read.csv").open(newline="") as file:
+        read = list(csv.reader(file, delimiter=";"))[1:]
+    assert [row[0] for row in read] == [*(f"./{name}" for name in names[:4]), "1.png"]
+    # Numbers are what they are.
+    assert [row[1] for row in read] == ["'=1+1", "+5", "-5", "'-5-3", "'@"]
 
 
 def test_what_is_wrong_is_said_in_a_line(cli, store, tmp_path):
