@@ -34,7 +34,10 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def out(made, tmp_path):
-    return shutil.copytree(made, tmp_path / "out")
+    copy = shutil.copytree(made, tmp_path / "out")
+    place = (copy / "artifacts").as_uri()
+    change(copy, f"update experiments set artifact_location = '{place}'")
+    return copy
 
 
 def test_a_new_store_has_its_experiment_and_nothing_beside(made):

@@ -255,7 +255,9 @@ def test_any_name_survives_the_file(tmp_path_factory, names):
     with output.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file, delimiter=";"))
     assert rows[0] == ["filename", "value", "confidence", "rejected"]
-    assert rows[1:] == [[name, "1", "0.5", "0"] for name in names]
+    # A name that would be a formula is a path, which names the same file.
+    shown = [f"./{name}" if name[0] in "=+-@\t\r" else name for name in names]
+    assert rows[1:] == [[name, "1", "0.5", "0"] for name in shown]
 
 
 def test_a_name_of_odd_bytes_is_printed_on_one_line(capsys, tmp_path):
