@@ -256,7 +256,7 @@ def test_any_name_survives_the_file(tmp_path_factory, names):
         rows = list(csv.reader(file, delimiter=";"))
     assert rows[0] == ["filename", "value", "confidence", "rejected"]
     # A name that would be a formula is a path, which names the same file.
-    shown = [f"./{name}" if name[0] in "=+-@\t\r" else name for name in names]
+    shown = [f"./{name}" if name.startswith(tuple("=+-@\t\r")) else name for name in names]
     assert rows[1:] == [[name, "1", "0.5", "0"] for name in shown]
 
 
