@@ -21,7 +21,7 @@ from analysis.sections.search import write_search
 from analysis.sections.verdict import answer, write_comparisons, write_verdict
 from analysis.statistics import comparison as paired
 from analysis.tables import arms as tables
-from analysis.tables.load import Results, load
+from analysis.tables.load import Complete, Results, as_written, load
 
 _TITLE = "Which head reads handwritten numbers better?"
 _QUESTION = (
@@ -38,13 +38,19 @@ class Written(NamedTuple):
     answers: list[str]
 
 
-def write_report(out: Path, folder: Path, picture_of: PictureOf | None = None) -> Written:
+def write_report(
+    out: Path,
+    folder: Path,
+    picture_of: PictureOf | None = None,
+    complete: Complete = as_written,
+) -> Written:
     """Write report.html, report.md, runs.csv, comparisons.csv and figures/ of the store at `out`.
 
     picture_of: the images of the data sets, for pictures of mistakes.
+    complete: as for `load`.
     Raises NoRunsError.
     """
-    results = load(out)
+    results = load(out, complete)
     chapters = read_chapters(results)
     made, *rest = build(results, chapters, picture_of).write(folder, "report")
     page, figures = rest[0], rest[1:]

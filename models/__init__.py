@@ -41,6 +41,7 @@ def build(
     decoder: str,
     outputs: Outputs,
     *,
+    channels: int = 1,
     hidden: int | None = None,
     layers: int = 1,
     pretrained: Literal["none", "imagenet"] = "none",
@@ -48,10 +49,11 @@ def build(
     """A reader: the backbone's trunk under the decoder. Raises BackboneError.
 
     width_stride: how many pixels of the image's width one column of features stands for.
+    channels: of the images, 1 or 3.
     hidden: the decoder's width; None for its default.
     layers: the decoder's LSTMs on top of each other.
     """
-    trunk = build_trunk(backbone, width_stride, pretrained)
+    trunk = build_trunk(backbone, width_stride, pretrained, channels)
     reader = DECODERS[decoder]
     return reader(trunk, outputs, hidden or reader.default_hidden, layers)
 

@@ -10,15 +10,17 @@ from models.meta import run_on_meta
 _Windowed = nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d
 
 # Large enough for every classifier, and a power of two wide, so that widths distinguish stages.
-IMAGE = (3, 128, 256)
+SIZE = (128, 256)
 
 
 class WidthStrideError(ValueError):
     """A width stride that cannot be had by taking strides away."""
 
 
-def set_width_stride(layers: nn.Module, wanted: int) -> None:
+def set_width_stride(layers: nn.Module, wanted: int, channels: int = 3) -> None:
     """Take width strides out of the deepest layers until `wanted` is left. Raises WidthStrideError.
+
+    channels: of the images that the layers see.
 
     Layers that see the same width are branches of one stage (a block and its shortcut) and are
     changed together. This needs no knowledge of the family; the height keeps its strides and
@@ -36,7 +38,7 @@ def set_width_stride(layers: nn.Module, wanted: int) -> None:
             stages.setdefault(inputs[0].shape[-1], []).append(module)
 
     hooks = [module.register_forward_hook(note) for module in windowed]
-    stride = round(IMAGE[-1] / run_on_meta(layers, IMAGE).shape[-1])
+    stride = round(SIZE[-1] / run_on_meta(layers, (channels, *SIZE)).shape[-1])
     for hook in hooks:
         hook.remove()
     while stride > wanted and stages:

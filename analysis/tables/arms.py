@@ -12,7 +12,7 @@ from analysis.tables.searches import found_by_search
 from analysis.tables.warm_starts import join, pretraining
 
 # What names an arm at sight; other settings are added where arms differ in them.
-_NAMED = ["config.loss", "config.decoder", "config.backbone", "config.augmentation"]
+_NAMED = ["config.loss", "config.decoder", "config.backbone", "config.augmentation.name"]
 # What distinguishes the runs of one arm; the folds of one seed are its test part together.
 OF_A_RUN = ("config.seed", "config.fold")
 # What may differ between two arms that are compared for their loss: it comes with the loss.

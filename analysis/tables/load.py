@@ -85,8 +85,21 @@ class Results:
     history: History = no_history
 
 
-def load(out: Path) -> Results:
-    """Read the store below `out`. Raises NoRunsError."""
+# The settings that a run wrote -> the same with those that it does not know yet.
+Complete = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def as_written(settings: dict[str, Any]) -> dict[str, Any]:
+    """No more than was written."""
+    return settings
+
+
+def load(out: Path, complete: Complete = as_written) -> Results:
+    """Read the store below `out`. Raises NoRunsError.
+
+    complete: what settings an older run has by default that its version did not know yet, so that
+        runs of one arm are one arm whatever versions made them.
+    """
     if not (out / STORE).is_file():
         raise NoRunsError(f"{out}: no runs here")
     uri = address(out, reading=True)
@@ -97,7 +110,9 @@ def load(out: Path) -> Results:
         raise NoRunsError(f"{out}: no runs here")
     ensembles, unfinished_ensembles = _search(client, out, "ensemble")
     about = cache(_about)
-    read, broken = _read_each(runs, lambda folder: (_settings(folder), _predictions(folder, about)))
+    read, broken = _read_each(
+        runs, lambda folder: (_settings(folder, complete), _predictions(folder, about))
+    )
     if not read:
         left_out = pd.concat([unfinished, broken])
         first = f"{left_out['run_id'].iloc[0]}: {left_out['status'].iloc[0]}"
@@ -193,8 +208,8 @@ def _read_each(
     return whole, damaged.rename_axis("run_id").reset_index()
 
 
-def _settings(folder: Path) -> dict[str, str]:
-    return _flatten(read_object(folder / SETTINGS))
+def _settings(folder: Path, complete: Complete) -> dict[str, str]:
+    return _flatten(complete(read_object(folder / SETTINGS)))
 
 
 def _members(folder: Path) -> list[dict[str, object]]:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from experiments.data.augment import affine, draw
-from experiments.data.strengths import Affine
+from experiments.data.augmentation.affine import Affine
 from experiments.seeding import generator
 from experiments.settings.config import RunConfig
 from experiments.training.inference import BATCH, to_input
@@ -88,8 +88,8 @@ def _seen(inputs: Tensor, config: RunConfig, view: int, ranges: Affine) -> Tenso
     """The images (N, C, H, W) in 0..1 as this view has them."""
     if view == 0:
         return inputs
-    draws = draw(1, generator(config.seed, "view", view)).expand(len(inputs), -1)
-    return affine(inputs, draws, config.model_copy(update={"affine": ranges}))
+    draws = ranges.draw(1, partial(generator, config.seed, "view", view))
+    return ranges.augment(inputs, draws.expand(len(inputs), -1))
 
 
 class _Voice(NamedTuple):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 
-from experiments.data.augment import AUGMENTATIONS, draw
+from experiments.data.augmentation import AUGMENTATIONS
 from experiments.data.cells import read_cells
 from experiments.data.images import load_images
 from experiments.files import whole
@@ -23,7 +24,8 @@ CELLS = 12
 def write_augmentations(config: RunConfig, folder: Path, file: Path) -> None:
     """Cells that may be learnt from (rows, under their label) by augmentation (columns), as PNG.
 
-    Which cells, and what is drawn for them, the seed decides. Raises UserError.
+    Which cells, and what is drawn for them, the seed decides. The config's own augmentation is as
+    strong as there, the others are as they come. Raises UserError.
     """
     cells = read_cells(folder, config.charset)
     train = [row for row in cells.rows if row.part in ("train", "labelled")]
@@ -34,15 +36,18 @@ def write_augmentations(config: RunConfig, folder: Path, file: Path) -> None:
         replace(cells, rows=chosen), size.height, size.width, size.channels, pad=size.pad
     )
     images = to_input(loaded.pixels, torch.device("cpu"))
-    draws = draw(len(images), generator(config.seed, "augmentation", 0))
+    stream = partial(generator, config.seed, "augmentation", 0)
 
     with sns.plotting_context("paper"), sns.axes_style("white"):
         inches = (8, 2 * len(images) * size.height / size.width)
         figure = Figure(figsize=inches, layout="constrained")
         axes = figure.subplots(len(images), len(AUGMENTATIONS), squeeze=False)
-        for column, (name, augment) in enumerate(AUGMENTATIONS.items()):
+        for column, (name, kind) in enumerate(AUGMENTATIONS.items()):
             axes[0, column].set_title(name)
-            shown = augment(images, draws, config).clamp(0, 1).permute(0, 2, 3, 1).numpy()
+            own = config.augmentation
+            augmentation = own if own.name == name else kind.model_validate({})
+            draws = augmentation.draw(len(images), stream)
+            shown = augmentation.augment(images, draws).clamp(0, 1).permute(0, 2, 3, 1).numpy()
             for row, image in enumerate(shown):
                 at = axes[row, column]
                 at.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")

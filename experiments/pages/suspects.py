@@ -13,6 +13,7 @@ from experiments.data.images import data_digest
 from experiments.errors import UserError
 from experiments.files import write_whole
 from experiments.settings.config import RunConfig
+from experiments.settings.older import completed
 from experiments.tracking import Tracker
 
 _SHOWN = 200
@@ -28,7 +29,7 @@ def write_suspects(folder: Path, out: Path) -> list[Path]:
     way_out = "make some with: make ablation PRESET=suspects"
     Tracker(out, reading=True)  # raises for a store that is none, damaged or of another MLflow
     try:
-        ranked = suspects(load(out), data_digest(cells))
+        ranked = suspects(load(out, completed), data_digest(cells))
     except NoRunsError as error:
         raise UserError(f"{error}; {way_out}") from error
     if not ranked:

@@ -7,6 +7,7 @@ share a study.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from optuna.trial import FrozenTrial, TrialState
 from experiments.search.journal import JournalLock, mend
 from experiments.seeding import derive
 from experiments.settings.search_space import Parameters, Sampler
+from experiments.training.selection import Score, best
 from losses import Range
 
 # Trials that a sampler draws at random, and that are never pruned, before it learns from them.
@@ -45,7 +47,8 @@ class Tried:
 
     state: running, complete, pruned, or failed. value: exact match on validation of the epoch that
         is kept; of a complete one. reported: at the ends of cycles, by number of epochs.
-    owner: the process that makes it. about: what else its maker noted.
+    owner: the process that makes it. about: what else its maker noted; of a complete one its
+        `loss` on validation.
     """
 
     number: int
@@ -132,7 +135,10 @@ class Study:
     def end(
         self, number: int, state: Literal["complete", "pruned", "failed"], about: dict[str, Any]
     ) -> None:
-        """Settle a running trial, once. about: notes; a complete one has its `value` in them."""
+        """Settle a running trial, once.
+
+        about: notes; a complete one has its `value` and its `loss` in them.
+        """
         trial_id = self._trial_id(number)
         for key, note in about.items():
             self._storage.set_trial_user_attr(trial_id, key, note)
@@ -140,9 +146,10 @@ class Study:
         self._study.tell(number, value, _STATES[state], skip_if_finished=True)
 
     def best(self) -> Tried | None:
-        """The complete trial with the best value, the first of equals; None without any."""
-        complete = [(t.value, -t.number, t) for t in self.tried() if t.value is not None]
-        return max(complete)[-1] if complete else None
+        """The complete trial that is best on validation; None without any."""
+        complete = [trial for trial in self.tried() if trial.value is not None]
+        scores = [Score(t.value or 0.0, t.about.get("loss", math.inf)) for t in complete]
+        return None if (place := best(scores)) is None else complete[place]
 
     def importance(self) -> dict[str, float]:
         """How much of the scores' variance each parameter explains (fANOVA, Hutter et al. 2014).

@@ -71,5 +71,6 @@ def trial(folder: Path, data: Path, out: Path, parent: str) -> None:
 
             checkpoint = folder / "checkpoint.safetensors"
             fitted = fit(config, images, split, checkpoint, log.on_batch, on_epoch)
-            record.log_metrics({"val.exact_match": fitted.progress.best_exact_match})
+            kept = fitted.progress.kept
+            record.log_metrics({"val.exact_match": kept.exact_match, "val.loss": kept.loss})
             report(fitted.progress, done=True)

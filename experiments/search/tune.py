@@ -18,6 +18,7 @@ from experiments.data.images import Images
 from experiments.data.splits import Split, learning_split
 from experiments.errors import UserError
 from experiments.files import DamagedError, lock, read_checked, write_checked
+from experiments.optimizers.sgd_cyclic import SGDCyclic
 from experiments.search.range_test import RangeTest, plot, range_test
 from experiments.search.record import record, write_best
 from experiments.search.study import Study
@@ -28,7 +29,6 @@ from experiments.settings.search_space import Parameters, Search
 from experiments.sweep.processes import LocalProcesses, side_by_side
 from experiments.tracking import RunRecord, Tracker
 from experiments.training.build import build_for
-from experiments.training.optim import SGDCyclic
 from experiments.training.run import data_folder, load_data, run_name
 
 

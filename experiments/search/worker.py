@@ -139,7 +139,7 @@ class Worker:
         if code is None:
             return None
         if code == 0 and standing.done:
-            return f"complete {trial.name} {max(standing.val, default=0.0):.1%}"
+            return f"complete {trial.name} {standing.progress.kept.exact_match:.1%}"
         trial.state, trial.reason = "failed", _reason(code, trial.job.log)
         return f"failed   {trial.name} {trial.reason}"
 
@@ -152,7 +152,8 @@ class Worker:
             "reason": trial.reason,
         }
         if trial.state == "complete":
-            about["value"] = max(standing.val, default=0.0)
+            kept = standing.progress.kept
+            about |= {"value": kept.exact_match, "loss": kept.loss}
         status = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}[trial.state]
         tags = {
             "state": trial.state,

@@ -1,4 +1,9 @@
-"""The settings of a run: typed, frozen, complete; and its identity, the hash of them all."""
+"""The settings of a run: typed, frozen, complete; and its identity.
+
+A run is identified by its recipe, by those of its settings that differ from the defaults, and by
+its data. So a new setting with a default leaves every hash as it is; a changed default is another
+recipe. A setting that a run does not use stands at its default, whatever was given.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,6 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import (
@@ -19,13 +23,23 @@ from pydantic import (
 
 import losses
 import models
-from experiments.data.strengths import Affine, Paper, Strong
+from experiments.data.augmentation import AUGMENTATIONS, Augmentation
+from experiments.data.augmentation.affine import Affine
 from experiments.errors import UserError
-from experiments.schema import Fraction, Frozen, Seed
-from experiments.training.optim import OPTIMIZERS, AdamWOneCycle, Optimizer
+from experiments.optimizers import OPTIMIZERS, OptimizerSettings
+from experiments.optimizers.adamw_onecycle import AdamWOneCycle
+from experiments.schema import Fraction, Frozen, OneOf, Seed, did_you_mean
 
-# Raise it when the same settings begin to mean another training: it is part of every run's hash.
-RECIPE: Literal[2] = 2
+# Raise it when the same settings begin to mean another training, or when a default changes: it is
+# part of every run's hash.
+RECIPE: Literal[3] = 3
+
+
+# Settings that are one of several kinds, each with settings of its own.
+CHOICES: Mapping[str, Mapping[str, type[Frozen]]] = {
+    "augmentation": AUGMENTATIONS,
+    "optimizer": OPTIMIZERS,
+}
 
 
 class ImageSize(Frozen):
@@ -60,7 +74,7 @@ class RunConfig(Frozen):
         last 1000 batches; it is validated, kept and read in place of the weights. 0 for none.
     """
 
-    recipe: Literal[2] = RECIPE
+    recipe: Literal[3] = RECIPE
     seed: Seed = 0
     split: Literal["published", "clean", "kfold"] = "published"
     val_fraction: float = Field(0.1, gt=0, lt=1)
@@ -80,11 +94,8 @@ class RunConfig(Frozen):
     width_stride: int = Field(2, ge=1, le=64)
     hidden: int = Field(0, ge=0, le=2048)
     layers: int = Field(1, ge=1, le=8)
-    augmentation: Literal["none", "affine", "strong", "paper"] = "affine"
-    affine: Affine = Affine()
-    strong: Strong = Strong()
-    paper: Paper = Paper()
-    optimizer: Annotated[Optimizer, Field(discriminator="name")] = AdamWOneCycle()
+    augmentation: Annotated[Augmentation, OneOf(AUGMENTATIONS, "affine")] = Affine()
+    optimizer: Annotated[OptimizerSettings, OneOf(OPTIMIZERS, "adamw_onecycle")] = AdamWOneCycle()
     epochs: int = Field(20, ge=1, le=100_000)
     batch_size: int = Field(32, ge=2, le=65_536)
     clip_norm: float = Field(5.0, ge=0, allow_inf_nan=False)
@@ -99,8 +110,11 @@ class RunConfig(Frozen):
         if not isinstance(given, dict):
             return given
         filled = dict(given)
-        if isinstance(filled.get("optimizer"), dict):
-            filled["optimizer"] = {"name": "adamw_onecycle"} | filled["optimizer"]
+        if (recipe := filled.get("recipe", RECIPE)) != RECIPE:
+            raise ValueError(
+                f"settings of recipe {recipe}, and this version trains by recipe {RECIPE}: use "
+                "the version that wrote them, or leave `recipe` out and train again"
+            )
         objective = losses.OBJECTIVES.get(str(filled.get("loss", "ctc")))
         if objective is not None:
             options = filled.get("loss_options", {})
@@ -133,7 +147,18 @@ class RunConfig(Frozen):
         ]
         if self.decoder not in fitting:
             raise ValueError(f"the loss {self.loss} needs a decoder of {', '.join(fitting)}")
+        for key, default in self._unused().items():
+            # Two runs that differ in it alone are one. Frozen is for those who use it.
+            object.__setattr__(self, key, default)
         return self
+
+    def _unused(self) -> dict[str, Any]:
+        """The settings that, by the others alone, decide nothing; with their defaults."""
+        keys = {"test_fraction"} if self.split == "kfold" else {"folds", "fold"}
+        unused = {key: type(self).model_fields[key].default for key in keys}
+        if not models.DECODERS[self.decoder].default_hidden:
+            unused |= {"hidden": 0, "layers": 1}
+        return unused
 
     def objective(self) -> losses.Objective:
         """The loss with its options."""
@@ -146,9 +171,30 @@ class RunConfig(Frozen):
         """Every setting under its dotted key."""
         return _flatten(self.model_dump(mode="json"))
 
+    def identity(self) -> dict[str, Any]:
+        """What sets the run apart from one with all defaults, under dotted keys.
+
+        Loss, augmentation and optimiser are held against the default ones, their settings and the
+        decoder against the defaults that come with what was chosen.
+        """
+        by_default = type(self)()
+        layout = losses.OBJECTIVES[self.loss].layout
+        come_with = {
+            "decoder": models.default_decoder(layout),
+            "loss_options": losses.OBJECTIVES[self.loss].option_defaults(),
+            "hidden": models.DECODERS[self.decoder].default_hidden,
+            **{key: type(getattr(self, key))() for key in CHOICES},
+        }
+        defaults = by_default.model_copy(update=come_with).flat()
+        different = {key: value for key, value in self.flat().items() if value != defaults[key]}
+        for key in CHOICES:
+            if (name := getattr(self, key).name) != getattr(by_default, key).name:
+                different[f"{key}.name"] = name
+        return different
+
     def run_hash(self, data_digest: str) -> str:
-        """The identity of a run: 16 hex digits of all settings and the data."""
-        text = json.dumps([self.model_dump(mode="json"), data_digest], sort_keys=True)
+        """16 hex digits of the recipe, the identity and the data."""
+        text = json.dumps([self.recipe, self.identity(), data_digest], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -159,6 +205,8 @@ def merge(settings: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]
         *parents, last = key.split(".")
         node = merged
         for parent in parents:
+            if parent in CHOICES and isinstance(node.get(parent), str):
+                node[parent] = {"name": node[parent]}
             node = node.setdefault(parent, {})
             if not isinstance(node, dict):
                 raise UserError(f"{key}: {parent} has no parts; correct the key")
@@ -176,7 +224,7 @@ def run_config(settings: dict[str, Any], overrides: dict[str, Any]) -> RunConfig
 
 def _known(key: str, value: str, known: Any) -> None:
     if value not in known:
-        raise ValueError(f"{key}: there is no {value!r}{_close(value, list(known))}")
+        raise ValueError(f"{key}: there is no {value!r}{did_you_mean(value, list(known))}")
 
 
 def _option(objective: type[losses.Objective], key: str, value: Any) -> Any:
@@ -188,11 +236,6 @@ def _option(objective: type[losses.Objective], key: str, value: Any) -> Any:
         raise ValueError(f"loss_options.{key}: {error.errors()[0]['msg']}") from error
 
 
-def _close(word: str, known: list[str]) -> str:
-    matches = get_close_matches(word, known, n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else f"; choose one of {', '.join(known)}"
-
-
 def one_line(
     error: ValidationError, model: type[BaseModel], tables: Mapping[str, type[BaseModel]] = {}
 ) -> str:
@@ -202,13 +245,18 @@ def one_line(
     """
     first = error.errors()[0]
     parts = {**_PARTS, **tables}
-    # A choice of two models puts the name of the chosen one into the location: no key of a user's.
-    key = ".".join(str(part) for part in first["loc"] if part not in OPTIMIZERS)
+    # The name of what was chosen stands in the location as well: no key of a user's.
+    location = first["loc"]
+    key = ".".join(
+        str(part)
+        for at, part in enumerate(location)
+        if not (at and part in CHOICES.get(str(location[at - 1]), {}))
+    )
     if first["type"] == "extra_forbidden":
         known = list(model.model_fields)
         if below := [parts[str(part)] for part in first["loc"][:-1] if part in parts]:
             known = [f"{key.rpartition('.')[0]}.{name}" for name in below[-1].model_fields]
-        return f"unknown config key {key!r}{_close(key, known)}"
+        return f"unknown config key {key!r}{did_you_mean(key, known)}"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "string_type":
         message += "; put it in quotes"
@@ -218,9 +266,7 @@ def one_line(
 # The keys below a part of the settings, for the hint at a mistyped one.
 _PARTS: dict[str, type[Frozen]] = {
     "image": ImageSize,
-    "affine": Affine,
-    "strong": Strong,
-    "paper": Paper,
+    **AUGMENTATIONS,
     **OPTIMIZERS,
 }
 

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from experiments.optimizers.sgd_cyclic import SGDCyclic
 from experiments.schema import MOST_SEEDS, Frozen, Seed
 from experiments.settings.config import RunConfig
-from experiments.training.optim import SGDCyclic
 from losses import Range
 
 Mode = Literal["triangular", "triangular2", "exp_range"]
@@ -80,9 +80,8 @@ class Space(Frozen):
         }
         if self.loss:
             found |= {f"loss_options.{key}": r for key, r in arm.objective().ranges.items()}
-        strengths = getattr(arm, arm.augmentation, None)
-        if self.augmentation and strengths is not None:
-            found |= {f"{arm.augmentation}.{key}": r for key, r in strengths.ranges.items()}
+        if self.augmentation:
+            found |= {f"augmentation.{key}": r for key, r in arm.augmentation.ranges.items()}
         return found
 
 

@@ -9,6 +9,7 @@ from analysis.report import write_report
 from analysis.tables.load import NoRunsError
 from experiments.errors import UserError
 from experiments.pages.pictures import pictures
+from experiments.settings.older import completed
 from experiments.settings.presets import load_preset
 from experiments.sweep.ablation import ablation
 from experiments.tracking import Tracker
@@ -43,7 +44,7 @@ def report(data: Path | None, out: Path) -> list[Path]:
     Tracker(out, reading=True)  # raises for a store that is none, damaged or of another MLflow
     picture_of = pictures(data, out)
     try:
-        written = write_report(out, out / "report", picture_of)
+        written = write_report(out, out / "report", picture_of, completed)
     except NoRunsError as error:
         raise UserError(f"{error}; make some with: make ablation") from error
     for answer in written.answers:

@@ -33,6 +33,7 @@ def build(config: RunConfig) -> tuple[Reader, Objective]:
             config.width_stride,
             config.decoder,
             outputs,
+            channels=config.image.channels,
             hidden=config.hidden,
             layers=config.layers,
             pretrained=config.pretrained,

@@ -15,9 +15,9 @@ from experiments.data.images import Images
 from experiments.data.splits import Split
 from experiments.settings.config import RunConfig
 from experiments.training import checkpoint
+from experiments.training.average import moving_average
 from experiments.training.build import build_for
 from experiments.training.inference import validate
-from experiments.training.optim import build_optimizer, moving_average
 from experiments.training.state import Progress, State
 from experiments.training.step import Step, batches_of_epoch, count_batches, diverged, labelled
 from experiments.training.warm_start import take_weights
@@ -125,7 +125,7 @@ def _begin(
     if start:
         taken = take_weights(model, start)
         print(f"starts from {config.start}: {taken} of {len(model.state_dict())} tensors")
-    optimizer, schedule = build_optimizer(model, config.optimizer, batches * config.epochs)
+    optimizer, schedule = config.optimizer.build(model, batches * config.epochs)
     step = Step(config, model, objective, optimizer)
     owner = config.run_hash(images.digest)
     state = State(owner, model, optimizer, schedule, moving_average(model, config.ema))

@@ -77,7 +77,7 @@ def run(config: RunConfig, folder: Path, out: Path, parent: str | None = None) -
 
 def run_name(config: RunConfig) -> str:
     """A name for people; the hash is what identifies a run."""
-    parts = (config.loss, config.decoder, config.backbone, config.augmentation, config.seed)
+    parts = (config.loss, config.decoder, config.backbone, config.augmentation.name, config.seed)
     return "-".join(map(str, parts))
 
 
@@ -140,6 +140,7 @@ def _log_results(
     record.log_metrics(
         {
             "best_epoch": float(fitted.progress.best),
+            "val.loss": fitted.progress.kept.loss,
             "train.seconds": fitted.progress.seconds,
             **label_metrics(images, split, config.split, readings),
             **human_metrics(images, split, readings.get("human", {})),
@@ -165,7 +166,7 @@ def _tags(config: RunConfig, images: Images) -> dict[str, str]:
         "loss": config.loss,
         "decoder": config.decoder,
         "backbone": config.backbone,
-        "augmentation": config.augmentation,
+        "augmentation": config.augmentation.name,
         "seed": str(config.seed),
         "dataset": images.name,
         "data_digest": images.digest,

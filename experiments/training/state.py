@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from experiments.training import checkpoint
+from experiments.training.selection import Score, best
 from models import Reader
 
 
@@ -21,7 +22,7 @@ class Progress:
     """How far a run is: everything but the tensors. A checkpoint holds it as JSON.
 
     history: the metrics of each finished epoch.
-    best: the epoch that is kept, counted from 0.
+    best: the epoch that is kept, counted from 0; -1 before the first.
     seconds: spent in finished epochs.
     """
 
@@ -30,9 +31,14 @@ class Progress:
     seconds: float = 0.0
 
     @property
-    def best_exact_match(self) -> float:
-        """On validation, of the epoch that is kept; -1 before the first."""
-        return self.history[self.best]["val.exact_match"] if self.best >= 0 else -1.0
+    def scores(self) -> list[Score]:
+        """On validation, after each finished epoch."""
+        return [Score(m["val.exact_match"], m["val.loss"]) for m in self.history]
+
+    @property
+    def kept(self) -> Score:
+        """The score of the epoch that is kept."""
+        return self.scores[self.best]
 
 
 @dataclass
@@ -58,10 +64,11 @@ class State:
     def add(self, metrics: dict[str, float], seconds: float) -> None:
         """Take note of an epoch, and of its weights if none was better on validation."""
         progress = self.progress
-        if metrics["val.exact_match"] > progress.best_exact_match:
-            progress.best = len(progress.history)
-            self.best_weights = {k: v.clone() for k, v in self.judged.state_dict().items()}
         progress.history.append(metrics)
+        if (best_now := best(progress.scores)) != progress.best:
+            assert best_now is not None
+            progress.best = best_now
+            self.best_weights = {k: v.clone() for k, v in self.judged.state_dict().items()}
         progress.seconds += seconds
 
     def save(self, file: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,6 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Optimizer
 
-from experiments.data.augment import AUGMENTATIONS, draw
 from experiments.data.images import Images
 from experiments.errors import UserError
 from experiments.seeding import derive, generator
@@ -46,11 +46,11 @@ def batches_of_epoch(
     # Dropout draws from the global stream.
     torch.manual_seed(derive(config.seed, "dropout", epoch))
     order = torch.randperm(len(pixels), generator=generator(config.seed, "order", epoch))
-    draws = draw(len(pixels), generator(config.seed, "augmentation", epoch))
-    augment = AUGMENTATIONS[config.augmentation]
+    augmentation = config.augmentation
+    draws = augmentation.draw(len(pixels), partial(generator, config.seed, "augmentation", epoch))
     for number in range(count_batches(config, len(pixels))):
         at = order[number * config.batch_size : (number + 1) * config.batch_size]
-        inputs = augment(to_input(pixels[at], device), draws[at], config)
+        inputs = augmentation.augment(to_input(pixels[at], device), draws[at])
         yield Batch(inputs, Targets(targets.classes[at], targets.lengths[at]))
 
 

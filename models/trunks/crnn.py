@@ -14,8 +14,8 @@ def crnn(channels: int) -> nn.Sequential:
     5.6 M parameters; strides 16 in height and 4 in width: the last two pools are 2 high and 1 wide,
     for narrow characters. An image of 32x100 gives 1x25 features. (The paper's last convolution is
     unpadded and leaves 24, its authors' code pads and has 26; here no trunk loses columns.)
-    The whole net is this under decoder=columns with hidden=256 and layers=2. The input has three
-    channels as for every backbone, the paper's one.
+    The whole net is this under decoder=columns with hidden=256 and layers=2. The paper's
+    images are grey.
     """
     return nn.Sequential(
         *_conv(channels, 64),

@@ -33,7 +33,11 @@ def make_store(out):
         folder = out / "artifacts" / run_id / "artifacts"
         folder.mkdir(parents=True)
         config = {"recipe": 2, "seed": seed, "fold": 0, "loss": loss, "decoder": decoder}
-        config |= {"backbone": "small_cnn", "augmentation": "none", "epochs": 20 + arm // 2}
+        config |= {
+            "backbone": "small_cnn",
+            "augmentation": {"name": "none"},
+            "epochs": 20 + arm // 2,
+        }
         (folder / "config.json").write_text(json.dumps(config))
         (folder / "images.csv").write_text(about)
         rows = [

@@ -64,7 +64,7 @@ def run(settings, seed, read, *, digest="d1", split="published", images=TEST, hu
     run_id = "-".join([*settings.values(), str(seed), digest, split])
     common = {
         "backbone": "small_cnn",
-        "augmentation": "none",
+        "augmentation.name": "none",
         "epochs": "20",
         "recipe": "1",
         "fold": "0",

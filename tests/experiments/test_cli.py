@@ -117,7 +117,15 @@ def test_help_tells_every_command(cli):
 
 def test_augmentations_are_shown_on_cells_of_ones_own(cli, data, tmp_path):
     one_line(cli("augmentations", "--data", tmp_path / "gone", "--out", tmp_path), "gone")
-    command = ("augmentations", "--data", data, "--out", tmp_path, "--set", "strong.noise=0.1")
+    command = (
+        "augmentations",
+        "--data",
+        data,
+        "--out",
+        tmp_path,
+        "--set",
+        "augmentation.shear=0.1",
+    )
     code, said, _ = cli(*command)
     assert (code, said.strip()) == (0, str(tmp_path / "figures/augmentation.png"))
     assert (tmp_path / "figures/augmentation.png").is_file()

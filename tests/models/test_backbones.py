@@ -57,7 +57,7 @@ def test_crnn_is_that_of_the_paper():
     weights = sum(
         inside * outside * window**2 + outside
         for inside, outside, window in [
-            *((3, 64, 3), (64, 128, 3), (128, 256, 3), (256, 256, 3)),
+            *((1, 64, 3), (64, 128, 3), (128, 256, 3), (256, 256, 3)),
             *((256, 512, 3), (512, 512, 3), (512, 512, 2)),
         ]
     )
@@ -93,12 +93,50 @@ def test_the_deepest_layers_lose_their_width_stride_first(stride, left):
     assert [shortcut.stride for shortcut in shortcuts] == strides[2:]
 
 
-@pytest.mark.parametrize("backbone", ["small_cnn", "mobilenet_v3_small"])
-def test_a_grey_image_is_read_as_its_rgb_copy(backbone):
-    trunk = build_trunk(backbone, 4, "none").eval()
+def test_a_grey_image_is_read_as_its_rgb_copy_where_the_trunk_is_torchvisions():
+    trunk = build_trunk("mobilenet_v3_small", 4, "none").eval()
     grey = torch.rand(2, 1, 32, 64)
     with torch.no_grad():
         torch.testing.assert_close(trunk(grey), trunk(grey.repeat(1, 3, 1, 1)))
+
+
+@pytest.mark.parametrize("name", TRUNKS)
+def test_our_own_trunks_do_not_pay_for_channels_that_the_images_lack(name):
+    grey, colour = (build_trunk(name, 4, "none", channels).eval() for channels in (1, 3))
+    first = [next(m for m in t.modules() if isinstance(m, nn.Conv2d)) for t in (grey, colour)]
+    assert [convolution.in_channels for convolution in first] == [1, 3]
+    with torch.no_grad():
+        assert grey(torch.rand(2, 1, 32, 64)).shape == colour(torch.rand(2, 3, 32, 64)).shape
+        with pytest.raises(RuntimeError, match="channels"):
+            grey(torch.rand(2, 3, 32, 64))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_image_of_imagenets_mean_is_zero_to_the_layers(channels):
+    trunk = build_trunk("small_cnn", 4, "none", channels).eval()
+    seen = []
+    trunk.layers.register_forward_pre_hook(lambda _module, given: seen.append(given[0]))
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+    image = (mean if channels == 3 else mean.mean(dim=1, keepdim=True)).expand(1, -1, 32, 64)
+    with torch.no_grad():
+        trunk(image)
+        trunk(image + 0.1)
+    assert seen[0].abs().max() < 1e-6
+    assert seen[1].shape == (1, channels, 32, 64)
+    assert seen[1].mean().item() == pytest.approx(0.1 / 0.2260, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["mnasnet0_5", "mobilenet_v3_small", "resnet18"])
+def test_without_pretraining_batch_statistics_settle_at_the_usual_pace(name, monkeypatch):
+    norms = [m for m in build_trunk(name, 4, "none").modules() if isinstance(m, nn.BatchNorm2d)]
+    assert norms
+    assert {norm.momentum for norm in norms} == {0.1}
+    # Pretrained weights came with statistics and momenta of their own.
+    plain = torchvision.models.get_model(name)
+    own = {m.momentum for m in plain.modules() if isinstance(m, nn.BatchNorm2d)}
+    monkeypatch.setattr(torchvision.models, "get_model", lambda *_, **__: plain)
+    kept = build_trunk(name, 4, "imagenet")
+    assert {m.momentum for m in kept.modules() if isinstance(m, nn.BatchNorm2d)} == own
 
 
 @pytest.mark.parametrize("stride", [2, 4, 8])

@@ -153,7 +153,9 @@ def _time_steps(shape: tuple[int, int, int], backbones: tuple[str, ...]) -> list
             try:
                 # Shapes only: nothing is computed.
                 with torch.device("meta"):
-                    model = models.build(backbone, stride, "columns", models.Outputs(1))
+                    model = models.build(
+                        backbone, stride, "columns", models.Outputs(1), channels=shape[0]
+                    )
                     steps, _ = models.count_steps(model, shape)
             except (models.BackboneError, RuntimeError):
                 continue  # it has no such stride, or is too deep for so small an image

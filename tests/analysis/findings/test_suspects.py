@@ -14,7 +14,7 @@ def run(loss, fold, losses, seed=0, noise="0.0", digest="d", changed=(), split="
     """One run of a fold: file name -> (label, reading, loss of the label)."""
     run_id = f"{loss}-{seed}-{fold}-{noise}-{digest}-{split}"
     config = {
-        "loss": loss, "decoder": ARMS[loss], "backbone": "small_cnn", "augmentation": "none",
+        "loss": loss, "decoder": ARMS[loss], "backbone": "small_cnn", "augmentation.name": "none",
         "recipe": "2", "seed": str(seed), "fold": str(fold), "folds": "2", "label_noise": noise,
     }  # fmt: skip
     tags = {"dataset": "cells", "data_digest": digest, "split": split}

@@ -28,11 +28,15 @@ from tests.command_line import one_line
 ROOT = Path(__file__).parents[3]
 
 
-def write_run(out, name, val, *, digest="d", dataset="cells", test=0.5, status="FINISHED"):
+def write_run(
+    out, name, val, *, loss=None, digest="d", dataset="cells", test=0.5, status="FINISHED"
+):
     """A run's record without the training; returns its id."""
     tags = {"kind": "run", "data_digest": digest, "dataset": dataset}
     record = Tracker(out).start_run(name, name, tags)
     record.log_metrics({"val.exact_match": val, "test.exact_match": test})
+    if loss is not None:
+        record.log_metrics({"val.loss": loss})
     predictions = out / "predictions.csv"
     predictions.write_text("")
     record.log_file(predictions)
@@ -48,6 +52,14 @@ def test_the_best_is_chosen_on_validation_alone(tmp_path):
     lost = write_run(tmp_path, "lost its files", 0.99)
     (tmp_path / "artifacts" / lost / "artifacts/predictions.csv").unlink()
     assert Registry(tmp_path).best() == best
+
+
+def test_of_runs_that_read_as_much_the_one_with_the_least_loss_is_best(tmp_path):
+    write_run(tmp_path, "of an older recipe", 0.92)
+    write_run(tmp_path, "more", 0.92, loss=0.7)
+    least = write_run(tmp_path, "least", 0.92, loss=0.4)
+    write_run(tmp_path, "fewer right", 0.91, loss=0.1)
+    assert Registry(tmp_path).best() == least
 
 
 def test_runs_on_different_data_are_not_held_against_each_other(cli, tmp_path):

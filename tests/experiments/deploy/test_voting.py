@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from experiments.data.strengths import Affine
-from experiments.deploy import voting
+from experiments.data.augmentation.affine import Affine
 from experiments.deploy.voting import Member, read_together
 from experiments.settings.config import run_config
 from experiments.training.inference import read
@@ -169,8 +168,8 @@ def test_what_a_member_can_never_emit_yields_to_what_all_can():
 
 def test_a_view_is_the_same_for_every_image_and_another_for_every_seed(monkeypatch):
     seen = []
-    moved = voting.affine
-    monkeypatch.setattr(voting, "affine", lambda *given: seen.append(moved(*given)) or seen[-1])
+    moved = Affine.augment
+    monkeypatch.setattr(Affine, "augment", lambda *given: seen.append(moved(*given)) or seen[-1])
     steps = torch.zeros(256, 3, 3)
     pixels = (drawn(LABELS) * 255).round().byte()
     read_together([told(ce_stop, steps, seed=1)], [pixels], 3)

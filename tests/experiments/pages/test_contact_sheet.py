@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.data.augment import AUGMENTATIONS
+from experiments.data.augmentation import AUGMENTATIONS
 from experiments.pages import contact_sheet
 from experiments.pages.contact_sheet import CELLS, write_augmentations
 from experiments.settings.config import run_config
@@ -39,7 +39,7 @@ def test_the_seed_and_the_strengths_decide_it(data, tmp_path, monkeypatch):
     first = content("one.png")
     assert content("two.png") == first
     assert content("seed.png", seed=1) != first
-    assert content("strength.png", paper={"light": 0.9}) != first
+    assert content("strength.png", augmentation={"name": "paper", "light": 0.9}) != first
     # Written over, and nothing half-written is left beside it.
     assert content("one.png", seed=1) == content("seed.png", seed=1)
     assert len(list(tmp_path.iterdir())) == 4

@@ -110,10 +110,19 @@ def test_a_trial_is_settled_once(tmp_path):
     assert study.best() is None
 
 
+def test_of_trials_that_read_as_much_the_one_with_the_least_loss_is_best(tmp_path):
+    study = open_study(tmp_path)
+    for value, loss in ((0.5, 0.1), (0.7, 2.0), (0.7, 1.5), (0.7, 1.5)):
+        study.end(study.ask("me").number, "complete", {"value": value, "loss": loss})
+    best = study.best()
+    assert best is not None
+    assert (best.number, best.value) == (2, 0.7)
+
+
 def test_the_best_is_complete_and_the_first_of_equals(tmp_path):
     study = open_study(tmp_path)
     for state, value in (("complete", 0.5), ("complete", 0.7), ("complete", 0.7), ("pruned", 0.9)):
-        study.end(study.ask("me").number, state, {"value": value, "val": [value]})
+        study.end(study.ask("me").number, state, {"value": value, "val": [value], "loss": 1.0})
     best = study.best()
     assert best is not None
     assert (best.number, best.value) == (1, 0.7)

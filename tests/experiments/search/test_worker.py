@@ -36,8 +36,8 @@ import hashlib, json, os, sys, time
 from pathlib import Path
 folder, curve = Path(sys.argv[1]), json.loads(sys.argv[2])
 for n in range(1, len(curve) + 1):
-    history = [{"val.exact_match": value} for value in curve[:n]]
-    progress = {"history": history, "best": 0, "seconds": n}
+    history = [{"val.exact_match": value, "val.loss": 2 - value} for value in curve[:n]]
+    progress = {"history": history, "best": curve[:n].index(max(curve[:n])), "seconds": n}
     content = {"progress": progress, "done": n == len(curve)}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     (folder / "p.making").write_text(json.dumps({"digest": digest, "content": content}))
@@ -160,6 +160,7 @@ def test_the_score_of_a_trial_is_that_of_the_epoch_that_is_kept(home, programs):
     trial = home.studies()[0].tried()[0]
     assert trial.value == 0.6
     assert trial.about["val"] == [0.1, 0.6, 0.5, 0.4]
+    assert trial.about["loss"] == 1.4
     settings = json.loads((home.home / "tpe" / "0" / "settings.json").read_text())
     length = trial.drawn["cycle_epochs"]
     assert settings["optimizer"]["cycles"] == EPOCHS // length

@@ -9,8 +9,8 @@ from experiments.data.splits import make_split
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.settings.config import run_config
 from experiments.training import loop
+from experiments.training.average import moving_average
 from experiments.training.inference import validate
-from experiments.training.optim import moving_average
 from experiments.training.run import load_data
 from experiments.training.step import labelled
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from experiments.data import augment
+from experiments.data.augmentation.affine import Affine
 from experiments.data.splits import make_split
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.settings.config import run_config
-from experiments.training import loop, step
+from experiments.training import loop
 from experiments.training.build import build
 from experiments.training.run import load_data
 from losses import OBJECTIVES
@@ -39,16 +39,20 @@ def seen(data, tmp_path, monkeypatch, **settings):
     split = make_split(images, config)
     batches = []
 
-    def spy(inputs, draws, ranges):
-        batches.append(augment.affine(inputs, draws, ranges))
+    moved = Affine.augment
+
+    def spy(augmentation, inputs, draws):
+        batches.append(moved(augmentation, inputs, draws))
         return batches[-1]
 
-    monkeypatch.setitem(step.AUGMENTATIONS, "affine", spy)
-    name = "-".join(f"{v}" for v in settings.values())
-    loop.fit(
-        config, images, split, tmp_path / f"{name}.safetensors", lambda *_: None, lambda *_: None
-    )
+    with monkeypatch.context() as patched:
+        patched.setattr(Affine, "augment", spy)
+        _fit(config, images, split, tmp_path / f"{'-'.join(map(str, settings.values()))}.ckpt")
     return split, torch.stack(batches)
+
+
+def _fit(config, images, split, checkpoint):
+    loop.fit(config, images, split, checkpoint, lambda *_: None, lambda *_: None)
 
 
 def test_the_loss_changes_nothing_that_the_seed_decides(data, tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ def test_brightness_and_contrast_of_an_image_change_little(channels):
     changes = {}
     for name in ("even_cnn", "small_cnn"):
         torch.manual_seed(4)
-        trunk = build_trunk(name, 4, "none").double().eval()
+        trunk = build_trunk(name, 4, "none", channels).double().eval()
         strong = image(channels)
         with torch.no_grad():
             seen, faint = trunk(strong), trunk(0.6 + 0.3 * strong)

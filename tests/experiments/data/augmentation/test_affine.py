@@ -8,6 +8,7 @@ and last the shift. A point p of the input is seen at  scale * rotation * shear 
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,16 +19,25 @@ from scipy.ndimage import map_coordinates
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
-from experiments.data.augment import DRAWS, affine, draw, none
-from experiments.data.strengths import Affine
-from experiments.settings.config import RunConfig
+from experiments.data.augmentation.affine import Affine
+from experiments.data.augmentation.none import Nothing
+from experiments.seeding import generator
 
+DRAWS = sum(Affine.parts.values())
 STILL = {"degrees": 0, "translate": 0, "scale": (1, 1), "shear": 0}
 
 
 def ranges(**given_ranges):
     """Only these ranges, everything else held still."""
-    return RunConfig(affine=Affine(**(STILL | given_ranges)))
+    return Affine(**(STILL | given_ranges))
+
+
+def affine(images, draws, augmentation):
+    return augmentation.augment(images, draws)
+
+
+def draw(count, seed):
+    return Affine().draw(count, partial(generator, seed))
 
 
 def lowest(count=1):
@@ -189,27 +199,27 @@ def test_a_shear_moves_points_sideways_by_their_height():
 @pytest.mark.parametrize("size", [(32, 64), (17, 33)])
 def test_without_any_range_nothing_moves(size):
     images = picture(*size, channels=3).repeat(4, 1, 1, 1)
-    draws = draw(4, torch.Generator().manual_seed(0))
+    draws = draw(4, 0)
     assert torch.allclose(affine(images, draws, ranges()), images, atol=1e-4)
 
 
 def test_the_middle_of_the_default_ranges_is_a_slight_enlargement():
     # Half-way between the ends: no angle, no shift, scale (0.95 + 1.1) / 2.
     image = picture()
-    found = affine(image, torch.full((1, DRAWS), 0.5), RunConfig())
+    found = affine(image, torch.full((1, DRAWS), 0.5), Affine())
     wanted = by_scipy(image[0, 0].double().numpy(), 0, 0, 1.025, 0, 0)
     np.testing.assert_allclose(found[0, 0].numpy(), wanted, atol=1e-3)
 
 
 def test_none_gives_the_images_as_they_are():
     images = picture(channels=3).repeat(2, 1, 1, 1)
-    assert torch.equal(none(images.clone(), highest(2), RunConfig()), images)
+    assert torch.equal(Nothing().augment(images.clone(), torch.zeros(2, 0)), images)
 
 
 def test_paper_stays_paper_up_to_the_edge():
     # A black frame around moved cells would tell the model how they were moved.
     white = torch.ones(8, 1, 32, 64)
-    out = affine(white, draw(8, torch.Generator().manual_seed(2)), ranges(translate=0.5))
+    out = affine(white, draw(8, 2), ranges(translate=0.5))
     assert torch.allclose(out, white, atol=1e-5)
 
 
@@ -218,10 +228,10 @@ def test_paper_stays_paper_up_to_the_edge():
 
 def test_each_image_is_moved_by_its_own_draw():
     images = picture(channels=3).repeat(6, 1, 1, 1)
-    draws = draw(6, torch.Generator().manual_seed(3))
-    together = affine(images, draws, RunConfig())
+    draws = draw(6, 3)
+    together = affine(images, draws, Affine())
     for i in range(6):
-        alone = affine(images[i : i + 1], draws[i : i + 1], RunConfig())
+        alone = affine(images[i : i + 1], draws[i : i + 1], Affine())
         assert torch.allclose(together[i], alone[0], atol=1e-6)
         for j in range(i):
             assert not torch.allclose(together[i], together[j], atol=1e-2)
@@ -229,13 +239,13 @@ def test_each_image_is_moved_by_its_own_draw():
 
 def test_all_channels_of_an_image_move_together():
     grey = picture().repeat(1, 3, 1, 1)
-    out = affine(grey, draw(1, torch.Generator().manual_seed(4)), RunConfig())
+    out = affine(grey, draw(1, 4), Affine())
     assert torch.equal(out[:, 0], out[:, 1])
     assert torch.equal(out[:, 0], out[:, 2])
 
 
 def test_draws_are_uniform_and_decided_by_the_generator():
-    draws = draw(4000, torch.Generator().manual_seed(5))
+    draws = draw(4000, 5)
     assert draws.shape == (4000, DRAWS)
     assert 0 <= draws.min() < 0.01
     assert 0.99 < draws.max() <= 1
@@ -243,23 +253,14 @@ def test_draws_are_uniform_and_decided_by_the_generator():
     assert torch.allclose(draws.var(dim=0), torch.tensor(1 / 12), atol=0.01)
     # Neither image nor part of the movement says anything of another.
     assert torch.corrcoef(draws.T).fill_diagonal_(0).abs().max() < 0.08
-    assert torch.equal(draw(4000, torch.Generator().manual_seed(5)), draws)
-    assert not torch.equal(draw(4000, torch.Generator().manual_seed(6)), draws)
-
-
-def test_the_affine_part_draws_what_it_drew_when_it_was_the_only_one():
-    before = torch.rand((9, 6), generator=torch.Generator().manual_seed(8))
-    draws = draw(9, torch.Generator().manual_seed(8))
-    assert torch.equal(draws[:, :6], before)
-    images = picture().repeat(9, 1, 1, 1)
-    padded = torch.cat([before, torch.zeros(9, DRAWS - 6)], dim=1)
-    assert torch.equal(affine(images, padded, RunConfig()), affine(images, draws, RunConfig()))
+    assert torch.equal(draw(4000, 5), draws)
+    assert not torch.equal(draw(4000, 6), draws)
 
 
 def test_movements_fill_their_ranges_and_stay_in_them():
     """Measured on the images, from where a dot has gone; by the draws as they are drawn."""
     count = 400
-    draws = draw(count, torch.Generator().manual_seed(7))
+    draws = draw(count, 7)
 
     def moved(x, y, **given_ranges):
         return place(affine(blob(x, y).repeat(count, 1, 1, 1), draws, ranges(**given_ranges)))

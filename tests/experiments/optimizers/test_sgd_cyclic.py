@@ -6,13 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.data.cells import read_cells
-from experiments.data.images import load_images
-from experiments.data.splits import make_split
-from experiments.errors import UserError
 from experiments.settings.config import run_config
-from experiments.training.loop import fit
-from experiments.training.optim import build_optimizer
 
 # As published: 42 epochs of 234 batches, four cycles, 0.001 to 0.01, momentum 0.9 down to 0.8.
 TOTAL = 42 * 234
@@ -30,7 +24,7 @@ class One(nn.Module):
 def published(total=TOTAL, **changes):
     model = One()
     config = run_config({"optimizer": {"name": "sgd_cyclic"} | changes}, {}).optimizer
-    return model, *build_optimizer(model, config, total)
+    return model, *config.build(model, total)
 
 
 def triangle(step, half, mode="triangular"):
@@ -84,52 +78,3 @@ def test_a_step_is_nesterovs_with_the_momentum_of_that_step_and_no_decay():
         weight -= rate * (gradient + momentum * velocity)
         assert model.weight.item() == pytest.approx(weight, rel=1e-9)
     assert weight < 1.9
-
-
-def test_adam_goes_on_at_one_rate_by_its_own_formula():
-    model = One()
-    config = run_config({"optimizer": {"name": "adam", "lr": 0.01}}, {}).optimizer
-    optimizer, schedule = build_optimizer(model, config, 10)
-    weight, first, second = 2.0, 0.0, 0.0
-    for step in range(1, 31):
-        optimizer.zero_grad()
-        (model.weight**2).sum().backward()
-        optimizer.step()
-        schedule.step()
-        gradient = 2 * weight
-        first = 0.9 * first + 0.1 * gradient
-        second = 0.999 * second + 0.001 * gradient**2
-        corrected = math.sqrt(second / (1 - 0.999**step)) + 1e-8
-        weight -= 0.01 * first / (1 - 0.9**step) / corrected
-        assert model.weight.item() == pytest.approx(weight, rel=1e-9)
-        assert optimizer.param_groups[0]["lr"] == 0.01
-
-
-@pytest.fixture
-def trained(make_cells, tmp_path):
-    """The weights after an epoch of two batches under these settings."""
-    folder = make_cells(train=20, dev=4, human=0, duplicates=0, leaked=0, human_leaked=0)
-    images = load_images(read_cells(folder, "0123456789.-"), 16, 64, 1)
-
-    def train(**settings):
-        common = {"image": {"height": 16, "width": 64}, "hidden": 8, "batch_size": 8, "epochs": 1}
-        config = run_config(common | settings, {})
-        file = tmp_path / f"{config.run_hash('')}.safetensors"
-        nothing = lambda *_: None  # noqa: E731
-        return fit(config, images, make_split(images, config), file, nothing, nothing).model
-
-    return train
-
-
-def test_clip_norm_0_leaves_the_gradients_as_they_are(trained):
-    whole, unclipped, clipped = (
-        torch.cat([p.detach().flatten() for p in trained(clip_norm=norm).parameters()])
-        for norm in (0, 1e9, 0.01)
-    )
-    assert torch.equal(whole, unclipped)
-    assert not torch.equal(whole, clipped)
-
-
-def test_without_clipping_a_loss_that_is_no_number_still_stops_the_run(trained):
-    with pytest.raises(UserError, match=r"lower the learning rate \(optimizer.max_lr=1e\+30\)"):
-        trained(clip_norm=0, optimizer={"max_lr": 1e30}, epochs=3)

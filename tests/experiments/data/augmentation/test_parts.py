@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from io import BytesIO
 
 import numpy as np
@@ -10,9 +11,9 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from experiments.data.augment import DRAWS, draw, paper, strong
-from experiments.data.strengths import Paper, Strong
-from experiments.settings.config import RunConfig
+from experiments.data.augmentation.paper import Paper
+from experiments.data.augmentation.strong import Strong
+from experiments.seeding import generator
 
 SIZES = pytest.mark.parametrize(("height", "width"), [(40, 80), (64, 64), (34, 60)])
 
@@ -22,20 +23,27 @@ LEAST, MOST = 0.0, 1.0  # all draws at one end
 def only_strong(images, draws, **strengths):
     still = {"degrees": 0, "translate": 0, "scale": (1, 1), "shear": 0}
     still |= {"elastic": 0, "contrast": 0, "noise": 0, "erasing": 0}
-    return strong(images, draws, RunConfig(strong=Strong(**(still | strengths))))
+    return applied(Strong(**(still | strengths)), images, draws)
 
 
 def only_paper(images, draws, **strengths):
     still = {"fading": 0, "lines": 0, "light": 0, "blur": 0, "noise": 0, "jpeg": 0}
-    return paper(images, draws, RunConfig(paper=Paper(**(still | strengths))))
+    return applied(Paper(**(still | strengths)), images, draws)
 
 
-def all_at(value, count=1):
-    return torch.full((count, DRAWS), value)
+def applied(augmentation, images, draws):
+    """draws: gives the numbers of an augmentation."""
+    return augmentation.augment(images, draws(augmentation))
+
+
+def all_at(*values, count=1):
+    return lambda augmentation: torch.tensor(values * count)[:, None].expand(
+        -1, sum(augmentation.parts.values())
+    )
 
 
 def drawn(count, seed=0):
-    return draw(count, torch.Generator().manual_seed(seed))
+    return lambda augmentation: augmentation.draw(count, partial(generator, seed))
 
 
 def noisy(count=1, channels=1, height=40, width=80, low=0.0, high=1.0, seed=0):
@@ -94,7 +102,7 @@ def test_contrast_scales_about_the_mean_of_the_image(channels):
     images = noisy(2, channels, low=0.4, high=0.6)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     for end, factor in ((MOST, 1.5), (LEAST, 0.5)):
-        out = only_strong(images, all_at(end, 2), contrast=0.5)
+        out = only_strong(images, all_at(end, count=2), contrast=0.5)
         torch.testing.assert_close(out - mean, factor * (images - mean), rtol=0, atol=2e-4)
 
 
@@ -264,12 +272,12 @@ def test_a_shadow_is_smooth_and_not_deeper_than_its_strength():
 def test_blur_agrees_with_scipy(height, width, channels):
     images = noisy(2, channels, height, width)
     for end, deviation in ((MOST, 0.04 * height), (0.5, 0.02 * height)):
-        out = only_paper(images, all_at(end, 2), blur=0.04)
+        out = only_paper(images, all_at(end, count=2), blur=0.04)
         for image, found in zip(images.reshape(-1, height, width), out.flatten(0, 1), strict=True):
             radius = int(np.ceil(3 * 0.04 * height))
             wanted = gaussian_filter(image.numpy(), deviation, mode="nearest", radius=radius)
             np.testing.assert_allclose(found.numpy(), wanted, atol=1e-5)
-    assert torch.equal(only_paper(images, all_at(LEAST, 2), blur=0.04), images)
+    assert torch.equal(only_paper(images, all_at(LEAST, count=2), blur=0.04), images)
 
 
 # --- JPEG
@@ -288,7 +296,7 @@ def test_jpeg_is_what_a_file_of_this_quality_gives_back(channels):
 
 def test_jpeg_loses_more_the_more_quality_is_lost_and_spares_who_lose_none():
     images = noisy(4)
-    draws = torch.cat([all_at(value) for value in (0.001, 0.2, 0.6, 1.0)])
+    draws = all_at(0.001, 0.2, 0.6, 1.0)
     error = (only_paper(images, draws, jpeg=90) - images).abs().mean(dim=(1, 2, 3))
     assert error[0] == 0
     assert 0 < error[1] < error[2] < error[3]
@@ -306,7 +314,7 @@ def test_ink_stays_darker_than_the_paper_around_it():
     near[:, 8:-8, 15:19] = near[:, 8:-8, 25:29] = True  # left and right of the first stroke
     stroke = ink.clone()
     stroke[:, :, 30:] = False
-    out = paper(images, drawn(count), RunConfig())
+    out = applied(Paper(), images, drawn(count))
     contrast = (out * near).sum(dim=(1, 2, 3)) / near.sum()
     contrast -= (out * stroke).sum(dim=(1, 2, 3)) / stroke.sum()
     assert (contrast > 0.02).float().mean() > 0.97

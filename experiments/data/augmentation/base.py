@@ -1,0 +1,69 @@
+"""The contract of an augmentation: how strong it is, what it draws, and what it does to images."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import ClassVar, TypeVar
+
+import torch
+from torch import Tensor
+
+from experiments.schema import Frozen
+from losses import Range
+
+
+class Augmentation(Frozen, ABC):
+    """What is done to training images. The fields of a subclass are its strengths, with defaults.
+
+    name: that under which it is registered.
+    """
+
+    name: str
+
+    # The strengths that a search tries, and from where to where.
+    ranges: ClassVar[Mapping[str, Range]] = {}
+    # How many uniform numbers an image each part of it uses. Each part has a random stream of its
+    # own, named by it: whatever else there is, it draws what it draws, and augmentations that share
+    # a part draw the same for it.
+    parts: ClassVar[Mapping[str, int]] = {}
+
+    @abstractmethod
+    def augment(self, images: Tensor, draws: Tensor) -> Tensor:
+        """Other images of the same shape; those given are left as they are.
+
+        images: (N, C, H, W) in 0..1. draws: (N, D) in 0..1, as of `draw`.
+        """
+
+    def draw(self, count: int, stream: Callable[[str], torch.Generator]) -> Tensor:
+        """(count, D) numbers in 0..1 for so many images.
+
+        stream: the name of a part -> where its numbers come from.
+        """
+        parts = [torch.rand((count, n), generator=stream(p)) for p, n in self.parts.items()]
+        return torch.cat([torch.empty((count, 0)), *parts], dim=1)
+
+    def drawn(self, part: str, draws: Tensor, images: Tensor) -> Tensor:
+        """(N, size) numbers of a part, where the images are."""
+        of_parts = torch.split(draws, list(self.parts.values()), dim=1)
+        return dict(zip(self.parts, of_parts, strict=True))[part].to(images.device)
+
+
+AUGMENTATIONS: dict[str, type[Augmentation]] = {}
+
+_Class = TypeVar("_Class", bound=type[Augmentation])
+
+
+def register(name: str) -> Callable[[_Class], _Class]:
+    """Make an augmentation known under the name that configs use."""
+
+    def add(augmentation: _Class) -> _Class:
+        if name in AUGMENTATIONS:
+            raise ValueError(f"two augmentations are called {name!r}")
+        kind: type[Augmentation] = augmentation
+        if kind.model_fields["name"].default != name:
+            raise ValueError(f"{augmentation.__name__}: set name: Literal[{name!r}] = {name!r}")
+        AUGMENTATIONS[name] = augmentation
+        return augmentation
+
+    return add
