@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.statistics import comparison as paired
 from analysis.statistics.intervals import Interval, paired_difference
+from analysis.statistics.section_seeds import section_seeds
 from analysis.tables import arms as tables
 from analysis.tables.arms import Section
 from analysis.tables.load import Results
@@ -48,11 +49,12 @@ def _weights(section: Section, predictions: pd.DataFrame) -> Iterator[Averaged]:
         return
     # Runs made before there was an average have none.
     runs = runs.assign(decay=pd.to_numeric(runs["config.ema"]).fillna(0))
+    seeds = section_seeds(section, predictions)
     arms = {str(arm["arm"]): arm for _, arm in tables.arms(section).iterrows()}
     for _, same in runs.groupby("plain", sort=False):
         for second in same.loc[same["decay"] == 0, "arm"].unique():
             for first in same.loc[same["decay"] > 0, "arm"].unique():
-                compared = paired.compare(section, predictions, str(first), str(second))
+                compared = paired.compare(section, predictions, str(first), str(second), seeds)
                 if compared is None:
                     continue
                 arm, without = arms[str(first)], arms[str(second)]

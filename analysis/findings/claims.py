@@ -13,6 +13,7 @@ from analysis.findings import humans
 from analysis.findings.humans import Baseline
 from analysis.statistics.comparison import CROSS_ENTROPY, CTC, Comparison, compare, corrected
 from analysis.statistics.intervals import Interval
+from analysis.statistics.section_seeds import section_seeds
 from analysis.statistics.significance import holm
 from analysis.tables.arms import OF_A_RUN, Section, arms
 from analysis.tables.load import Results
@@ -173,6 +174,7 @@ def time_steps(section: Section, predictions: pd.DataFrame) -> list[TimeSteps]:
     columns = [c for c in runs.columns if c.startswith("config.") and c not in (*OF_A_RUN, *apart)]
     found = []
     if {"config.image.width", "config.width_stride"} <= set(runs) and len(runs):
+        seeds = section_seeds(section, predictions)
         for _, same in runs.groupby(join(runs[columns]), sort=False):
             steps = same["config.image.width"].astype(int) // same["config.width_stride"].astype(
                 int
@@ -181,7 +183,7 @@ def time_steps(section: Section, predictions: pd.DataFrame) -> list[TimeSteps]:
             for first, second in combinations(sorted(of_arm, key=lambda arm: of_arm[arm]), 2):
                 if of_arm[first] == of_arm[second]:
                     continue
-                compared = compare(section, predictions, first, second)
+                compared = compare(section, predictions, first, second, seeds)
                 if compared is not None:
                     found.append((of_arm[first], of_arm[second], compared))
     family = corrected([compared for _, _, compared in found])

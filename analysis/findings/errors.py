@@ -15,7 +15,8 @@ from statistics import median
 import pandas as pd
 from rapidfuzz.distance import Levenshtein
 
-from analysis.statistics.intervals import mean_share
+from analysis.statistics.intervals import by_group, mean_share
+from analysis.statistics.seed_spread import NOTHING, SeedSpread, squares
 
 SEPARATORS = ".,"
 # In a table of edits: no character, where one was added or lost.
@@ -24,27 +25,43 @@ NOTHING = ""
 _LONGEST = 6
 
 
-def by_slice(readings: pd.DataFrame) -> pd.DataFrame:
+def by_slice(readings: pd.DataFrame, seeds: SeedSpread = NOTHING) -> pd.DataFrame:
     """Exact match on parts of the images, in 0..1.
+
+    seeds: what arms say together of how far seeds move one of them.
 
     Columns: slice (length, adjacent repeats, separators, sign), value, images, and the share that
     is right with its 95% interval over seeds and images: estimate, low, high.
     """
+    table = _by_seed(readings)
+    images = readings.drop_duplicates("filename").set_index("filename").loc[table.index]
+    rows = []
+    for name, value_of in _SLICES.items():
+        values = images["truth"].map(value_of)
+        for value, chosen in images.groupby(values):
+            of_value = table.loc[chosen.index].to_numpy().T
+            exact = mean_share(of_value, chosen["group"].to_numpy(int), seeds)
+            rows.append((name, value, len(chosen), exact.estimate, exact.low, exact.high))
+    return pd.DataFrame(rows, columns=["slice", "value", "images", "estimate", "low", "high"])
+
+
+def seed_spread(readings: pd.DataFrame) -> SeedSpread:
+    """How far seeds move the share of an arm's right readings."""
+    table = _by_seed(readings)
+    group = readings.drop_duplicates("filename").set_index("filename").loc[table.index, "group"]
+    sums, sizes = by_group(table.to_numpy().T, group.to_numpy(int))
+    return squares(sums / sizes.mean()).spread
+
+
+def _by_seed(readings: pd.DataFrame) -> pd.DataFrame:
+    """A row an image, a column a seed: 1 where it is right. One column where seeds lack images."""
     right = (readings["truth"] == readings["reading"]).groupby(
         [readings["filename"], readings["seed"]]
     )
     table = right.first().unstack()
     # Folds that only some seeds have: an image has a mean over those that read it.
     whole = not table.isna().any(axis=None)
-    table = table.astype(float) if whole else table.mean(axis=1).to_frame()
-    images = readings.drop_duplicates("filename").set_index("filename").loc[table.index]
-    rows = []
-    for name, value_of in _SLICES.items():
-        values = images["truth"].map(value_of)
-        for value, chosen in images.groupby(values):
-            exact = mean_share(table.loc[chosen.index].to_numpy().T, chosen["group"].to_numpy(int))
-            rows.append((name, value, len(chosen), exact.estimate, exact.low, exact.high))
-    return pd.DataFrame(rows, columns=["slice", "value", "images", "estimate", "low", "high"])
+    return table.astype(float) if whole else table.astype(float).mean(axis=1).to_frame()
 
 
 def edits(readings: pd.DataFrame) -> pd.DataFrame:

@@ -13,10 +13,12 @@ from analysis.statistics.intervals import (
     MARGIN,
     Difference,
     Interval,
+    by_group,
     mean_share,
     paired_difference,
     share,
 )
+from analysis.statistics.seed_spread import SeedSpread, squares, together
 from analysis.statistics.significance import ALPHA, Judgement, holm, judge
 from analysis.tables.arms import Section
 from analysis.tables.load import Results
@@ -179,6 +181,7 @@ def accuracy(base: Baseline) -> pd.DataFrame:
         "leak-free": images["clean"],
         "leaked": ~images["clean"],
     }
+    seeds = seed_spread(base)
     rows = []
     for reader in base.readers:
         for against, right, counts in _judged(images, reader):
@@ -186,12 +189,24 @@ def accuracy(base: Baseline) -> pd.DataFrame:
                 chosen = (counts & part).to_numpy(dtype=bool)
                 learnt = reader.kind == "arm" and against == "truth" and leak != "leak-free"
                 if chosen.any() and not learnt:
-                    found = mean_share(right[:, chosen], images["group"].to_numpy(int)[chosen])
+                    groups = images["group"].to_numpy(int)[chosen]
+                    found = mean_share(right[:, chosen], groups, seeds)
                     about = (reader.name, reader.kind, len(right), against, leak)
                     ends = (found.estimate, found.low, found.high)
                     rows.append((*about, int(chosen.sum()), *ends))
     heads = ["reader", "kind", "runs", "against", "leak", "images", "estimate", "low", "high"]
     return pd.DataFrame(rows, columns=heads)
+
+
+def seed_spread(base: Baseline) -> SeedSpread:
+    """How far seeds move an arm's share of what the first person read, over all arms."""
+    reference = base.images["human1"].to_numpy(dtype=object)
+    groups = base.images["group"].to_numpy(dtype=int)
+    found = []
+    for reader in base.readers:
+        sums, sizes = by_group((reader.texts == reference).astype(float), groups)
+        found.append(squares(sums / sizes.mean()).spread)
+    return together(found)
 
 
 def _judged(
@@ -225,6 +240,7 @@ def not_inferior(base: Baseline, margin: float = MARGIN) -> list[NotInferior]:
         return []
     clean = base.images["clean"].to_numpy(dtype=bool)
     groups = images["group"].to_numpy(dtype=int)
+    seeds = seed_spread(base)
     found = []
     for reader in base.readers:
         for person, other in (PEOPLE, PEOPLE[::-1]):
@@ -233,7 +249,7 @@ def not_inferior(base: Baseline, margin: float = MARGIN) -> list[NotInferior]:
             reference = images[other].to_numpy(dtype=object)
             right = reader.texts[:, clean] == reference
             alike = np.broadcast_to(images[person].to_numpy(dtype=object) == reference, right.shape)
-            d = paired_difference(right, alike, groups)
+            d = paired_difference(right, alike, groups, seeds)
             p = d.p_not_inferior(margin)
             found.append(
                 NotInferior(

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.statistics import comparison as paired
 from analysis.statistics.comparison import Comparison
+from analysis.statistics.section_seeds import SectionSeeds, section_seeds
 from analysis.tables.arms import Section
 from analysis.tables.load import Results
 from analysis.tables.searches import AS_IT_IS, by, runs_with
@@ -80,15 +81,22 @@ class SearchResult:
 
 def search_results(results: Results, section: Section) -> list[SearchResult]:
     """The searches whose fresh runs are of this data set and split, all of them one family."""
+    if not results.searches:
+        return []
+    seeds = section_seeds(section, results.predictions)
     found = [
-        _result(str(run_id), record, section, results.predictions)
+        _result(str(run_id), record, section, results.predictions, seeds)
         for run_id, record in results.searches.items()
     ]
     return [one for one in found if any(study.fresh for study in one.studies)]
 
 
 def _result(
-    run_id: str, record: dict[str, Any], section: Section, predictions: pd.DataFrame
+    run_id: str,
+    record: dict[str, Any],
+    section: Section,
+    predictions: pd.DataFrame,
+    seeds: SectionSeeds,
 ) -> SearchResult:
     fresh = {name: runs_with(settings, section.runs) for name, settings in record["fresh"].items()}
     arms = {
@@ -101,7 +109,7 @@ def _result(
     def compare(first: str, second: str) -> Comparison | None:
         if first not in arms or second not in arms or arms[first] == arms[second]:
             return None
-        return paired.compare(section, predictions, arms[first], arms[second])
+        return paired.compare(section, predictions, arms[first], arms[second], seeds)
 
     gains = {
         (one["arm"], one["sampler"]): compare(

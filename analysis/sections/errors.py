@@ -12,6 +12,7 @@ from analysis.page.formats import count, percent
 from analysis.page.page import Page, code
 from analysis.sections.chapter import Chapter, PictureOf
 from analysis.sections.gallery import write_gallery
+from analysis.statistics.seed_spread import together
 
 _PICTURES = 24
 
@@ -34,7 +35,8 @@ def write_errors(page: Page, chapter: Chapter, picture_of: PictureOf | None) -> 
 
 
 def _slices(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -> None:
-    slices = pd.concat([errors.by_slice(own).assign(arm=arm) for arm, own in of_arm.items()])
+    seeds = together(errors.seed_spread(own) for own in of_arm.values())
+    slices = pd.concat([errors.by_slice(own, seeds).assign(arm=arm) for arm, own in of_arm.items()])
     page.chart(
         chapter.chart(
             partial(figures.by_slice, slices, chapter.looks, chapter.names),

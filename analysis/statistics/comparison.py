@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.statistics.intervals import MARGIN, Difference, Interval, paired_difference
+from analysis.statistics.section_seeds import SectionSeeds, section_seeds
 from analysis.statistics.significance import (
     ALPHA,
     Judgement,
@@ -32,9 +33,9 @@ class Comparison:
     run_ids: the runs behind it, of the first and of the second.
     seeds, images: how many of each.
     difference: its `one_seed` says that all below holds for that seed alone.
-    p: against "no difference". Of the seeds and images as samples; with one seed exact (McNemar).
-        By itself it holds for a pair that was chosen without looking at the test part.
-    p_exact: the same for the seeds that were run and no others; with one seed it is `p`.
+    p: against "no difference". Of the seeds and images as samples, and never below `p_exact`. By
+        itself it holds for a pair that was chosen without looking at the test part.
+    p_exact: the same for the seeds that were run and no others (McNemar); with one seed it is `p`.
     p_equivalent: against "a difference of the margin or more".
     improvement: how likely a run of the first is above one of the second; None with one seed.
     family: how many comparisons were corrected together.
@@ -91,11 +92,12 @@ def comparisons(
     margin: what is called equivalent may differ by less than this share of the images.
     """
     found = []
+    seeds = section_seeds(section, predictions)
     for _, twins in section.runs.groupby("twin", sort=False):
         losses = {str(arm): str(rows["config.loss"].iloc[0]) for arm, rows in twins.groupby("arm")}
         for a, b in combinations(sorted(losses, key=lambda arm: (losses[arm], arm)), 2):
             if losses[a] != losses[b]:
-                compared = compare(section, predictions, a, b, margin)
+                compared = compare(section, predictions, a, b, seeds, margin)
                 if compared is not None:
                     found.append(compared)
     return corrected(found)
@@ -133,9 +135,16 @@ def best_by_validation(section: Section, pairs: list[Comparison]) -> Comparison 
 
 
 def compare(
-    section: Section, predictions: pd.DataFrame, first: str, second: str, margin: float = MARGIN
+    section: Section,
+    predictions: pd.DataFrame,
+    first: str,
+    second: str,
+    section_seeds: SectionSeeds,
+    margin: float = MARGIN,
 ) -> Comparison | None:
     """Two arms on the leak-free test images, over the seeds both have; None where there is none.
+
+    section_seeds: what the section's arms say together of how far seeds move them.
 
     A family of its own: `corrected` corrects several of them together.
     """
@@ -152,9 +161,10 @@ def compare(
     if not len(groups):
         return None
     right_a, right_b = right_of[: len(seeds)], right_of[len(seeds) :]
-    difference = paired_difference(right_a, right_b, groups)
+    others = section_seeds.others(first, second)
+    difference = paired_difference(right_a, right_b, groups, others)
     exact = exact_mcnemar(right_a, right_b, groups)
-    p = exact if difference.one_seed else difference.p_different()
+    p = exact if difference.one_seed else max(difference.p_different(), exact)
     equivalent = difference.p_equivalent(margin)
     improvement = None
     if not difference.one_seed:

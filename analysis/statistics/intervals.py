@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 from scipy.stats import binomtest
+
+from analysis.statistics.seed_spread import NOTHING, SeedSpread, Squares, borrowed, squares
 
 # Two arms that differ by less are called equivalent, unless somebody asks for another margin.
 MARGIN = 0.01
@@ -34,7 +37,8 @@ class Difference(Interval):
         little nearer to 0 than the estimate.
     seeds: with one, everything said holds for that seed alone (`one_seed`).
     groups: how many different images.
-    of_seeds: the share of the variance error^2 that is estimated from the spread of the seeds.
+    of_seeds: the share of the variance error^2 that is estimated from the spread of seeds.
+    freedom: the degrees of freedom behind that spread: own seeds and those of other arms.
     discordant: the share of readings that are right in one of the arms alone.
     """
 
@@ -43,6 +47,7 @@ class Difference(Interval):
     seeds: int
     groups: int
     of_seeds: float
+    freedom: int
     discordant: float
 
     @property
@@ -56,7 +61,7 @@ class Difference(Interval):
         The quantiles of Student's t for the seeds and for the images, weighted by their shares of
         the variance (Cochran and Cox, 1950).
         """
-        return _quantile(p, self.seeds, self.groups + 2, self.of_seeds)
+        return _quantile(p, self.freedom, self.groups + 2, self.of_seeds)
 
     def p_above(self, bound: float) -> float:
         """The one-sided p-value against "the true difference is at most `bound`"."""
@@ -112,53 +117,76 @@ def share(right: int, of: int) -> Interval:
 
 
 def paired_difference(
-    first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_], groups: npt.NDArray[np.int_]
+    first: npt.NDArray[np.bool_],
+    second: npt.NDArray[np.bool_],
+    groups: npt.NDArray[np.int_],
+    others: SeedSpread = NOTHING,
 ) -> Difference:
     """How much larger the share of right readings of `first` is than that of `second`.
 
     first, second: (seeds, images), right or wrong, the same seeds and images in the same order.
     groups: (images,); images of one group (identical pixels) count as one observation.
+    others: what other arms of the same data say of the seeds.
 
     Seeds and images are both samples: the interval is about other seeds and other images of the
-    same kind, like that of readers and cases in a multi-reader study. The variance of the mean is
-    put together from the mean squares of seeds, of images and of the two together (Dorfman, Berbaum
-    and Metz, 1992). With one seed only the images vary.
+    same kind, like that of readers and cases in a multi-reader study (Dorfman, Berbaum and Metz,
+    1992). Its variance is that from the images alone, for these very seeds, and what the seeds add
+    to it, which is nothing where their mean square is no larger than that of seeds and images
+    together: so it is never less than from images alone. The seeds' mean square is that of the pair
+    and of others together (`seed_spread`). With one seed only the images vary.
 
     Two imagined images, one read right by `first` alone and one by `second` alone, keep the
     interval honest where few images or none differ between the arms (Bonett and Price, 2012).
     """
     gain = first.astype(float) - second.astype(float)
-    gains, sizes = _by_group(gain, groups)
+    gains, sizes = by_group(gain, groups)
     typical = _typical(gains / sizes)
-    centre, of_seeds, of_images = _mean_and_variances(gains, sizes, np.array([typical, -typical]))
+    centre, parts = _mean_and_variances(gains, sizes, np.array([typical, -typical]), others)
+    variance = parts.of_seeds + parts.of_images
     found = Difference(
         estimate=float(gain.mean()),
         low=-1,
         high=1,
         centre=centre,
-        error=float(np.sqrt(of_seeds + of_images)),
+        error=float(np.sqrt(variance)),
         seeds=len(gain),
         groups=len(sizes),
-        of_seeds=of_seeds / (of_seeds + of_images),
+        of_seeds=parts.of_seeds / variance,
+        freedom=parts.freedom,
         discordant=float(np.abs(gain).mean()),
     )
     half = found.quantile(0.025) * found.error
     return replace(found, low=max(-1.0, centre - half), high=min(1.0, centre + half))
 
 
-def mean_share(right: npt.NDArray[np.bool_], groups: npt.NDArray[np.int_]) -> Interval:
+def mean_share(
+    right: npt.NDArray[np.bool_], groups: npt.NDArray[np.int_], others: SeedSpread = NOTHING
+) -> Interval:
     """The share of right readings over seeds and images, both samples as in `paired_difference`.
 
-    right: (seeds, images). Two imagined images are right and two wrong (Agresti and Coull, 1998).
+    right: (seeds, images). others: what other arms of the same data say of the seeds of one arm.
+
+    Wilson's interval (1927) for as many independent readings as would vary like these, so that it
+    holds for a few images, too (compare Franco et al., 2019, on samples in clusters). Readings that
+    are all right or all wrong count once an image, however many seeds there are.
     """
-    gains, sizes = _by_group(right.astype(float), groups)
-    centre, of_seeds, of_images = _mean_and_variances(gains, sizes, np.array([1.0, 1.0, 0.0, 0.0]))
-    variance = of_seeds + of_images
-    half = _quantile(0.025, len(right), len(sizes) + 4, of_seeds / variance) * np.sqrt(variance)
-    return Interval(float(right.mean()), max(0.0, centre - half), min(1.0, centre + half))
+    values, sizes = by_group(right.astype(float), groups)
+    mean = float(right.mean())
+    parts = _parts((values - mean * sizes) / sizes.mean(), others)
+    variance = parts.of_seeds + parts.of_images
+    readings, of_seeds = float(len(sizes)), 0.0
+    if 0 < mean < 1:
+        # Never more than there are readings: what a few images say of their variance is chance.
+        least = mean * (1 - mean) / right.size
+        readings = mean * (1 - mean) / max(variance, least)
+        of_seeds = parts.of_seeds / max(variance, least)
+    far = _quantile(0.025, parts.freedom, None, of_seeds) ** 2 / readings
+    centre = (mean + far / 2) / (1 + far)
+    half = math.sqrt(far * mean * (1 - mean) + far**2 / 4) / (1 + far)
+    return Interval(mean, max(0.0, centre - half), min(1.0, centre + half))
 
 
-def _by_group(
+def by_group(
     values: npt.NDArray[np.float64], groups: npt.NDArray[np.int_]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """(seeds, groups) sums of the values of identical images, and how many there are of each."""
@@ -167,26 +195,37 @@ def _by_group(
     return np.stack([np.bincount(member, row, minlength=len(sizes)) for row in values]), sizes
 
 
+class _Parts(NamedTuple):
+    """The variance of a mean: what is estimated from seeds (with `freedom`), and from images."""
+
+    of_seeds: float
+    of_images: float
+    freedom: int
+
+
 def _mean_and_variances(
-    sums: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64], imagined: npt.NDArray[np.float64]
-) -> tuple[float, float, float]:
+    sums: npt.NDArray[np.float64],
+    sizes: npt.NDArray[np.float64],
+    imagined: npt.NDArray[np.float64],
+    others: SeedSpread,
+) -> tuple[float, _Parts]:
     """The mean, with imagined images of these values in every seed; its variance by `_parts`."""
     size = float(sizes.mean())
     sums = np.hstack([sums, np.tile(imagined * size, (len(sums), 1))])
     sizes = np.append(sizes, np.full(len(imagined), size))
     mean = float(sums.sum() / (len(sums) * sizes.sum()))
     # What each group moves the mean by, times the number of groups.
-    of_seeds, of_images = _parts((sums - mean * sizes) / size)
+    parts = _parts((sums - mean * sizes) / size, others)
     least = float(((imagined - imagined.mean()) ** 2).sum()) / len(sizes) ** 2
-    return mean, of_seeds, max(of_images, least)
+    return mean, parts._replace(of_images=max(parts.of_images, least))
 
 
-def _quantile(p: float, seeds: int, groups: int, of_seeds: float) -> float:
+def _quantile(p: float, freedom: int, groups: int | None, of_seeds: float) -> float:
     # The lower tail has the small p-values that the upper one rounds away.
-    of_images = -float(stdtrit(groups - 1, p))
-    if seeds == 1:
+    of_images = -float(ndtri(p) if groups is None else stdtrit(groups - 1, p))
+    if not of_seeds:
         return of_images
-    return -of_seeds * float(stdtrit(seeds - 1, p)) + (1 - of_seeds) * of_images
+    return -of_seeds * float(stdtrit(freedom, p)) + (1 - of_seeds) * of_images
 
 
 def _typical(gains: npt.NDArray[np.float64]) -> float:
@@ -197,17 +236,26 @@ def _typical(gains: npt.NDArray[np.float64]) -> float:
     return max(float(np.sqrt((telling**2).mean())), 1 / len(gains))
 
 
-def _parts(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """The two parts, from seeds and from images, of the variance of the mean of (S, G) values.
+def _parts(values: npt.NDArray[np.float64], others: SeedSpread) -> _Parts:
+    """The variance of the mean of (S, G) values: from images, and what seeds add to it.
 
-    That from seeds holds what seeds and images vary together.
+    Where seeds add nothing all of it is the mean square of the images, which holds what seeds and
+    images vary together. Else the seeds' mean square holds that.
     """
     seeds, images = values.shape
-    by_seed, by_image = values.mean(axis=1, keepdims=True), values.mean(axis=0, keepdims=True)
-    mean = values.mean()
-    of_images = seeds * float(((by_image - mean) ** 2).sum()) / (images - 1)
+    if images < 2:
+        return _Parts(0.0, 0.0, 0)
+    by_image = values.mean(axis=0)
+    of_images = seeds * float(((by_image - values.mean()) ** 2).sum()) / (images - 1)
+    own: Squares = squares(values)
     if seeds == 1:
-        return 0.0, of_images / images
-    of_seeds = images * float(((by_seed - mean) ** 2).sum()) / (seeds - 1)
-    rest = float(((values - by_seed - by_image + mean) ** 2).sum()) / ((seeds - 1) * (images - 1))
-    return of_seeds / values.size, max(of_images - rest, 0.0) / values.size
+        return _Parts(0.0, of_images / images, 0)
+    spread = borrowed(own.spread, others, images)
+    rest = own.rest / ((seeds - 1) * (images - 1))
+    ratio = spread.ratio(images)
+    if ratio <= 1:
+        return _Parts(0.0, of_images / values.size, spread.freedom)
+    between = ratio * rest
+    return _Parts(
+        between / values.size, max(of_images - rest, 0.0) / values.size, spread.freedom
+    )
