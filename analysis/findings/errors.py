@@ -16,7 +16,7 @@ import pandas as pd
 from rapidfuzz.distance import Levenshtein
 
 from analysis.statistics.intervals import by_group, mean_share
-from analysis.statistics.seed_spread import NOTHING, SeedSpread, squares
+from analysis.statistics.seed_spread import UNKNOWN, SeedSpread, squares
 
 SEPARATORS = ".,"
 # In a table of edits: no character, where one was added or lost.
@@ -25,7 +25,7 @@ NOTHING = ""
 _LONGEST = 6
 
 
-def by_slice(readings: pd.DataFrame, seeds: SeedSpread = NOTHING) -> pd.DataFrame:
+def by_slice(readings: pd.DataFrame, seeds: SeedSpread = UNKNOWN) -> pd.DataFrame:
     """Exact match on parts of the images, in 0..1.
 
     seeds: what arms say together of how far seeds move one of them.

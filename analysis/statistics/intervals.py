@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtri, stdtrit
 from scipy.stats import binomtest
 
-from analysis.statistics.seed_spread import NOTHING, SeedSpread, Squares, borrowed, squares
+from analysis.statistics.seed_spread import UNKNOWN, SeedSpread, Squares, borrowed, squares
 
 # Two arms that differ by less are called equivalent, unless somebody asks for another margin.
 MARGIN = 0.01
@@ -120,7 +120,7 @@ def paired_difference(
     first: npt.NDArray[np.bool_],
     second: npt.NDArray[np.bool_],
     groups: npt.NDArray[np.int_],
-    others: SeedSpread = NOTHING,
+    others: SeedSpread = UNKNOWN,
 ) -> Difference:
     """How much larger the share of right readings of `first` is than that of `second`.
 
@@ -160,7 +160,7 @@ def paired_difference(
 
 
 def mean_share(
-    right: npt.NDArray[np.bool_], groups: npt.NDArray[np.int_], others: SeedSpread = NOTHING
+    right: npt.NDArray[np.bool_], groups: npt.NDArray[np.int_], others: SeedSpread = UNKNOWN
 ) -> Interval:
     """The share of right readings over seeds and images, both samples as in `paired_difference`.
 
@@ -256,6 +256,4 @@ def _parts(values: npt.NDArray[np.float64], others: SeedSpread) -> _Parts:
     if ratio <= 1:
         return _Parts(0.0, of_images / values.size, spread.freedom)
     between = ratio * rest
-    return _Parts(
-        between / values.size, max(of_images - rest, 0.0) / values.size, spread.freedom
-    )
+    return _Parts(between / values.size, max(of_images - rest, 0.0) / values.size, spread.freedom)

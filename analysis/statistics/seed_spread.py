@@ -44,7 +44,7 @@ class SeedSpread(NamedTuple):
         return 1 + groups * self.excess
 
 
-NOTHING = SeedSpread(0.0, 0)
+UNKNOWN = SeedSpread(0.0, 0)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Squares:
     def spread(self) -> SeedSpread:
         """The same as a ratio."""
         if not self.freedom or not self.rest or self.groups < 2:
-            return NOTHING
+            return UNKNOWN
         mean_square = self.rest / (self.freedom * (self.groups - 1))
         excess = (self.seeds / self.freedom / mean_square - 1) / self.groups
         return SeedSpread(excess, self.freedom)
@@ -105,12 +105,12 @@ def together(spreads: Iterable[SeedSpread]) -> SeedSpread:
     found = [spread for spread in spreads if spread.freedom > 0]
     freedom = sum(spread.freedom for spread in found)
     if not freedom:
-        return NOTHING
+        return UNKNOWN
     return SeedSpread(sum(s.excess * s.freedom for s in found) / freedom, freedom)
 
 
 def borrowed(own: SeedSpread, others: SeedSpread, groups: int) -> SeedSpread:
-    """The spread of a pair's own seeds with that of others, or alone where it cannot be like theirs.
+    """A pair's own spread with that of others; alone where it cannot be like theirs.
 
     groups: the images of the pair.
     """

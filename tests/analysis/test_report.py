@@ -217,17 +217,19 @@ def test_the_paired_difference_by_hand():
     #   seed 0    0    -1   -1   -1   +1     -2/5
     #   seed 1    0    -1   -1   +1   +1      0
     # Over both: -2/10, or -20.0 points. t2 and t3 are one group. The interval of so few is wider
-    # than all there is; the sentence names the better one first, which turns it.
+    # than all there is; the sentence names the better one first, which turns it. For these seeds
+    # the groups' sums are 0, -4, 0, +2: of their signs' four combinations all are as far from zero
+    # as -2, so that the exact p is 1, and no other may be smaller.
     report = report_of_four_runs()
     assert (
         "| first | second | seeds | images | first - second | 95% interval | p | judgement | would "
         "show |\n"
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
-        f"| {CE_NAME} | {CTC_NAME} | 2 | 5 | -20.0 | -100.0 to +100.0 | 0.74 | not shown |  |\n\n"
+        f"| {CE_NAME} | {CTC_NAME} | 2 | 5 | -20.0 | -100.0 to +100.0 | 1.00 | not shown |  |\n\n"
     ) in report
     assert (
         f"\nNo difference is shown between **{CTC_NAME}** and **{CE_NAME}**: +20.0 points (95% "
-        "interval -100.0 to +100.0; p = 0.74; 2 seeds, 5 leak-free test images, the pair chosen by "
+        "interval -100.0 to +100.0; p = 1.00; 2 seeds, 5 leak-free test images, the pair chosen by "
         "validation).\n"
     ) in report
 

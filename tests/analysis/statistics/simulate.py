@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tests.analysis.statistics.rivals import METHODS, Method, images_alone, pairs_of
+from tests.analysis.statistics.rivals import METHODS, images_alone, pairs_of
 from tests.analysis.statistics.worlds import World
 
 
@@ -36,8 +36,8 @@ def measure(world: World, methods: Iterable[str], worlds: int, seed: int) -> dic
     ends = {name: [] for name in methods}
     by_images, apart = [], []
     for right, groups in world.draw(rng, worlds):
-        for name in ends:
-            ends[name].append(METHODS[name](right, groups))
+        for name, drawn in ends.items():
+            drawn.append(METHODS[name](right, groups))
         by_images.append(images_alone(right, groups))
         apart.append(pairs_of(right.mean(axis=2, keepdims=True)).std(axis=(1, 2)))
     agree = np.concatenate(apart)

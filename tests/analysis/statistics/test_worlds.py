@@ -1,0 +1,71 @@
+"""Intervals in worlds whose truth is known: on the whole, and where the seeds agree by chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from analysis.statistics.intervals import paired_difference
+from analysis.statistics.significance import exact_mcnemar
+from tests.analysis.statistics.rivals import images_alone, shared
+from tests.analysis.statistics.simulate import measure
+from tests.analysis.statistics.worlds import World
+
+OWN = "shared over all arms"
+
+
+def test_a_world_has_the_shares_that_it_says():
+    world = World(seeds=0.5, accuracy=0.8, difference=0.05)
+    rng = np.random.default_rng(1)
+    spread = np.sqrt(world.images**2 + world.arm_by_image**2 + world.seeds**2)
+    drawn = rng.normal(0, spread, 400_000)
+    for skill, share in zip(world.skills()[:2], (0.85, 0.8), strict=True):
+        assert expit(skill + drawn).mean() == pytest.approx(share, abs=0.003)
+
+
+def test_no_interval_is_narrower_than_that_from_images_alone():
+    for right, groups in World(groups=300).draw(np.random.default_rng(2), 40):
+        for own, alone in zip(shared(right, groups), images_alone(right, groups), strict=True):
+            assert own[1] - own[0] > 0.98 * (alone[1] - alone[0])
+
+
+def test_seeds_that_agree_give_the_images_mean_square():
+    # Every image is read alike in both seeds but for two pairs that take turns: no seed is better.
+    first = np.ones((2, 400), dtype=bool)
+    second = np.ones((2, 400), dtype=bool)
+    second[:, :30] = False
+    second[0, 100:110] = second[1, 110:120] = False
+    found = paired_difference(first, second, np.arange(400))
+    gain = (first.astype(float) - second).mean(axis=0)
+    assert found.of_seeds == 0
+    assert found.error == pytest.approx(gain.std(ddof=1) / np.sqrt(400), rel=0.02)
+    assert exact_mcnemar(first, second, np.arange(400)) < 1e-8
+
+
+def test_coverage_on_the_whole_and_where_seeds_agree():
+    # 160 intervals, 40 of them where seeds agree: standard errors of 1.7 and 3.4 points.
+    found = measure(World(runs=2, groups=500), [OWN, "as before"], 40, 3)
+    assert found[OWN].coverage >= 90
+    assert found[OWN].agreeing >= 85
+    assert found[OWN].narrower == 0
+    assert found[OWN].half <= 2.2 * found[OWN].images
+    # What was there before fails both.
+    assert found["as before"].narrower > 0
+    assert found["as before"].half > 4 * found["as before"].images
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("groups", [500, 1200])
+@pytest.mark.parametrize("together", [0.0, 0.6])
+@pytest.mark.parametrize("luck", [0.0, 0.1])
+@pytest.mark.parametrize("runs", [2, 3, 5, 8])
+def test_coverage_of_eight_arms_is_94_to_97_percent(runs, luck, together, groups):
+    # Of 2,400 intervals, 600 where seeds agree: standard errors of about 0.6 and 1.0 points.
+    world = World(runs=runs, seeds=luck, together=together, groups=groups)
+    found = measure(world, [OWN], 600, runs)[OWN]
+    print(world, found)
+    assert 94 - 1.2 <= found.coverage <= 97 + 1.2
+    assert found.agreeing >= 93 - 2
+    assert found.narrower == 0
+    assert runs > 2 or found.half <= 2 * found.images
