@@ -15,6 +15,7 @@ from analysis.sections.chapter import Chapter, PictureOf, chapter
 from analysis.sections.claims import write_claims
 from analysis.sections.cost import write_cost
 from analysis.sections.errors import write_errors
+from analysis.sections.glossary import write_glossary
 from analysis.sections.humans import write_humans, write_humans_chart
 from analysis.sections.provenance import run_page, write_provenance, write_uncounted
 from analysis.sections.search import write_search
@@ -94,6 +95,7 @@ def build(results: Results, chapters: list[Chapter], picture_of: PictureOf | Non
         write_calibration(page, one)
         write_cost(page, one)
         write_provenance(page, one)
+    write_glossary(page)
     write_uncounted(page, results, [one.section for one in chapters])
     return page
 

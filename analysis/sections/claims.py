@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.findings.claims import CLAIMED_ACCURACY, CLAIMED_AGREEMENT, CLAIMED_LEAD
+from analysis.findings.humans import PEOPLE
 from analysis.page.formats import p_value, percent, percent_interval, points, signed
 from analysis.page.page import Page
 from analysis.sections.chapter import ROWS, Chapter
@@ -14,6 +15,10 @@ from analysis.statistics.intervals import Interval
 def write_claims(page: Page, chapter: Chapter) -> None:
     """Accuracy, agreement, lead, and the time steps that may explain the lead."""
     page.text("### The published claims")
+    if not speaks_of(chapter):
+        page.text("They do not apply: they are about the published cells, and these are others.")
+        _time_steps(page, chapter)
+        return
     page.text(
         f"The repository of 2019 says: {CLAIMED_ACCURACY}% accuracy, {CLAIMED_AGREEMENT}% on which "
         f"two people agree, and cross-entropy + stop {100 * CLAIMED_LEAD:.0f}% or more better than "
@@ -23,6 +28,13 @@ def write_claims(page: Page, chapter: Chapter) -> None:
     _accuracy(page, chapter)
     _lead(page, chapter)
     _time_steps(page, chapter)
+
+
+def speaks_of(chapter: Chapter) -> bool:
+    """Whether the claims are about this data set: it holds what the published model read."""
+    readers = chapter.results.readers
+    named = set(readers.loc[readers["data_digest"] == chapter.section.digest, "reader"])
+    return bool(named - set(PEOPLE))
 
 
 def _agreement(page: Page, chapter: Chapter) -> None:

@@ -11,6 +11,7 @@ from analysis.page import figures
 from analysis.page.formats import count, mean_and_spread, p_is, p_value, points, signed
 from analysis.page.page import Page, code
 from analysis.sections.chapter import ROWS, Chapter
+from analysis.sections.claims import speaks_of
 from analysis.statistics.comparison import CROSS_ENTROPY, CTC, Comparison
 from analysis.statistics.significance import Verdict
 
@@ -72,7 +73,7 @@ def _sentence(chapter: Chapter, compared: Comparison) -> str:
 def _claimed_lead(chapter: Chapter, compared: Comparison) -> str:
     """Whether the published lead is ruled out for these two."""
     lead = chapter.audit.lead
-    if lead.empty:
+    if lead.empty or not speaks_of(chapter):
         return ""
     of_two = lead[
         [
@@ -180,6 +181,11 @@ def write_comparisons(page: Page, chapter: Chapter) -> None:
         ],
         texts=2,
     )
+    page.text(
+        "In plain words: of each row the first reads so many more cells in a hundred right than "
+        "the second (fewer, with a minus); the truth is most likely somewhere in the interval, and "
+        "where that reaches to both sides of 0 it is open which of the two reads more."
+    )
     if len(ordered) > _LISTED:
         page.text(f"{len(ordered) - _LISTED} more stand in comparisons.csv.")
 
@@ -209,10 +215,14 @@ def _forest(page: Page, chapter: Chapter, ordered: list[Comparison]) -> None:
             for pair in drawn
         ]
     )
-    claimed = {
-        (CROSS_ENTROPY, CTC): CLAIMED_LEAD,
-        (CTC, CROSS_ENTROPY): -CLAIMED_LEAD,
-    }.get(first.losses)
+    claimed = (
+        {
+            (CROSS_ENTROPY, CTC): CLAIMED_LEAD,
+            (CTC, CROSS_ENTROPY): -CLAIMED_LEAD,
+        }.get(first.losses)
+        if speaks_of(chapter)
+        else None
+    )
     left = len(ordered) - len(drawn)
     page.chart(
         chapter.chart(

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import beta, binom
 
 from analysis.statistics.intervals import Interval, share
+
+# With what probability a threshold may keep less than it promises.
+RISK = 0.05
+# From these shares of the readings, the surest first, a threshold is lowered step by step.
+_STARTS = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,13 @@ class Kept:
         """The share of the kept ones that is right."""
         return share(self.right, self.kept)
 
+    @property
+    def promised(self) -> float:
+        """What those kept are right at least, with 95% (Clopper and Pearson, one-sided)."""
+        if not self.right:
+            return 0.0
+        return float(beta.ppf(RISK, self.right, self.kept - self.right + 1))
+
 
 class UnreachableError(ValueError):
     """No confidence keeps readings that are right so often; `best` comes closest."""
@@ -56,13 +69,42 @@ def reject_below(
     Raises UnreachableError with the highest accuracy that there is, at its largest coverage.
     """
     sure, hits, ends = _surest_first(confidences, right)
-    shares = hits[ends] / (ends + 1)
-    reached = np.flatnonzero(shares >= accuracy)
-    at = int(ends[reached[-1] if len(reached) else np.flatnonzero(shares == shares.max())[-1]])
-    kept = Kept(float(sure[at]), at + 1, int(hits[at]), len(sure))
+    reached = np.flatnonzero(hits[ends] / (ends + 1) >= accuracy)
     if not len(reached):
-        raise UnreachableError(accuracy, kept)
-    return kept
+        raise UnreachableError(accuracy, _best(sure, hits, ends))
+    at = int(ends[reached[-1]])
+    return Kept(float(sure[at]), at + 1, int(hits[at]), len(sure))
+
+
+def reject_safely(
+    confidences: Sequence[float] | pd.Series, right: Sequence[bool] | pd.Series, accuracy: float
+) -> Kept:
+    """A confidence at and above which new readings are right this often, with 95%.
+
+    confidences, right: of the same readings, one or more. accuracy: in 0..1.
+
+    Chosen by tests in a fixed order (Angelopoulos et al., 2021, "Learn then Test"): the threshold
+    is lowered confidence by confidence, as long as so few wrong readings among those kept would be
+    seen in 5% of cases only, were the accuracy less (exact binomial). It starts from a quarter, a
+    half and three quarters of the readings, each at a third of the 5%, and the largest part that is
+    reached counts: so the choice is accounted for. That the readings to come are like these is
+    taken for granted.
+    Raises UnreachableError with the highest accuracy that there is, at its largest coverage.
+    """
+    sure, hits, ends = _surest_first(confidences, right)
+    kept = ends + 1
+    chance = binom.cdf(kept - hits[ends], kept, 1 - accuracy)
+    enough = chance <= RISK / len(_STARTS)
+    reached = -1
+    for start in _STARTS:
+        first = int(np.searchsorted(kept, start * len(sure)))
+        stop = first + int(np.argmin(np.append(enough[first:], False)))
+        if stop > first:
+            reached = max(reached, stop - 1)
+    if reached < 0:
+        raise UnreachableError(accuracy, _best(sure, hits, ends))
+    at = int(ends[reached])
+    return Kept(float(sure[at]), at + 1, int(hits[at]), len(sure))
 
 
 def reliability(
@@ -128,6 +170,15 @@ def keep_from(
     keep = np.asarray(confidences, float) >= confidence
     hits = int(np.asarray(right, bool)[keep].sum())
     return Kept(confidence, int(keep.sum()), hits, len(keep))
+
+
+def _best(
+    sure: npt.NDArray[np.float64], hits: npt.NDArray[np.int_], ends: npt.NDArray[np.int_]
+) -> Kept:
+    """The highest share of right readings, at its largest coverage."""
+    shares = hits[ends] / (ends + 1)
+    at = int(ends[np.flatnonzero(shares == shares.max())[-1]])
+    return Kept(float(sure[at]), at + 1, int(hits[at]), len(sure))
 
 
 def _surest_first(

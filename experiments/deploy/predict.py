@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from analysis.record import PREDICTIONS, SETTINGS, WEIGHTS, read_object
-from analysis.statistics.calibration import Kept, UnreachableError, reject_below
+from analysis.statistics.calibration import Kept, UnreachableError, reject_below, reject_safely
 from experiments.data.decode import decode
 from experiments.errors import UserError
 from experiments.files import whole
@@ -79,32 +79,46 @@ def pixels_of(source: Path | bytes, size: ImageSize) -> Tensor:
     return torch.from_numpy(decoded.pixels.copy())
 
 
-def reject_threshold(artifacts: Path, accuracy: float) -> Kept:
-    """From which confidence on the run's validation readings are right this often.
+class Threshold(NamedTuple):
+    """Below which confidence readings are rejected.
 
-    Never from its test or human-read images. Raises UserError with the best that can be had.
+    kept: what that leaves of the validation part. unproved: what would be left there by the
+        smallest confidence that is right so often on these very readings, and on others maybe not.
+    """
+
+    kept: Kept
+    unproved: Kept
+
+
+def reject_threshold(artifacts: Path, accuracy: float) -> Threshold:
+    """From which confidence on the run's readings are right this often, by its validation part.
+
+    Never by its test or human-read images. Raises UserError with the best that can be had.
     """
     with (artifacts / PREDICTIONS).open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "val"]
     confidences = [float(row["confidence"]) for row in rows]
     right = [row["truth"] == row["reading"] for row in rows]
     try:
-        return reject_below(confidences, right, accuracy)
+        safe = reject_safely(confidences, right, accuracy)
+        return Threshold(safe, reject_below(confidences, right, accuracy))
     except UnreachableError as error:
         best = error.best
         raise UserError(
             f"an accuracy of {error}: the best on validation is {best.accuracy.estimate:.6g}, of "
-            f"the {best.kept} surest of {best.of} readings; ask for less"
+            f"the {best.kept} surest of {best.of} readings, which promises {best.promised:.6g} "
+            "on others; ask for less, or train with a larger validation part"
         ) from error
 
 
-def describe(kept: Kept) -> str:
-    """What a threshold rests on, in a line."""
-    accuracy = kept.accuracy
+def describe(threshold: Threshold) -> str:
+    """What a threshold rests on and costs, in a line."""
+    kept = threshold.kept
     return (
         f"rejected below a confidence of {confidence_text(kept.confidence)}: on validation this "
         f"keeps {kept.kept} of {kept.of} readings ({kept.coverage:.1%}), {kept.right} of them "
-        f"right ({accuracy.estimate:.1%}, 95% interval {accuracy.low:.1%} to {accuracy.high:.1%})"
+        f"right ({kept.accuracy.estimate:.1%}); it holds for new readings like these with 95%, and "
+        f"without that certainty {threshold.unproved.coverage:.1%} would be kept"
     )
 
 

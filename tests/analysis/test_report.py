@@ -694,3 +694,19 @@ def test_a_chain_is_told_from_its_first_run_on_and_a_deleted_one_by_its_hash():
         "0123456789abcdef",
     ]
     assert found["arm"].nunique() == 4
+
+
+def test_the_published_claims_are_held_against_the_published_cells_only():
+    people = {name: texts for name, texts in PEOPLE.items() if name != "output1"}
+    others = markdown(results(two_runs(["12"] * 60, ["-"] * 60, images=MANY), people=people))
+    published = markdown(results(two_runs(["12"] * 60, ["-"] * 60, images=MANY)))
+    assert "They do not apply" in others
+    assert "as published, is ruled out" not in others
+    assert "They do not apply" not in published
+    assert "as published, is ruled out" in published
+
+
+def test_the_terms_stand_at_the_end():
+    report = markdown(results(four_runs()))
+    assert report.index("### Terms") > report.index("### Where the numbers come from")
+    assert "- **95% interval**:" in report

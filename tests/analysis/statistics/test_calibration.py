@@ -1,10 +1,12 @@
 """Where to reject: against the definition, tried out at every confidence there is."""
 
+import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from analysis.statistics.calibration import Kept, UnreachableError, reject_below
+from analysis.statistics.calibration import Kept, UnreachableError, reject_below, reject_safely
 
 # Few different confidences, so that many are tied.
 READINGS = st.lists(st.tuples(st.integers(0, 8).map(lambda n: n / 8), st.booleans()), min_size=1)
@@ -72,3 +74,60 @@ def test_by_hand():
     assert reject_below(confidences, right, 0).kept == 5
     with pytest.raises(UnreachableError):
         reject_below([0.5], [False], 0.01)
+
+
+def test_a_safe_threshold_by_hand():
+    # 200 readings, the 10 wrong ones the least sure. A third of 5% is 1.67%: 0.97 ** 150 is 1.0%,
+    # so that the 150 surest prove 97%; further down it goes until too many wrong ones are in.
+    confidences, right = np.linspace(1, 0.5, 200), np.arange(200) < 190
+    kept = reject_safely(list(confidences), list(right), 0.97)
+    assert (kept.kept, kept.right) == (190, 190)
+    assert scipy.stats.binom.cdf(0, 190, 0.03) < 0.05 / 3 < scipy.stats.binom.cdf(1, 191, 0.03)
+    assert kept.promised == pytest.approx(0.05 ** (1 / 190))
+    # Without the bound ten points more of the readings would be kept, on the strength of luck.
+    assert reject_below(list(confidences), list(right), 0.97).kept == 195
+    with pytest.raises(UnreachableError):
+        reject_safely(list(confidences), list(right), 0.99)
+
+
+@given(READINGS, ACCURACIES)
+def test_a_safe_threshold_never_keeps_more_than_the_other(readings, accuracy):
+    confidences, right = [sure for sure, _ in readings], [hit for _, hit in readings]
+    try:
+        safe = reject_safely(confidences, right, accuracy)
+    except UnreachableError:
+        return
+    assert safe.right / safe.kept >= accuracy
+    assert safe.kept <= reject_below(confidences, right, accuracy).kept
+
+
+def broken_promises(choose, accuracy, parts, size=560):
+    """How often what is chosen on a part is right less often than it says, on all there could be.
+
+    A reading of confidence c is right with probability c ** 1.3: surer than it should be.
+    """
+    rng = np.random.default_rng(6)
+    broken, coverage = 0, []
+    everything = np.sort(rng.beta(3, 0.1, 100_000))
+    for _ in range(parts):
+        sure = rng.beta(3, 0.1, size)
+        right = rng.random(size) < sure**1.3
+        try:
+            kept = choose(sure, right, accuracy)
+        except UnreachableError:
+            coverage.append(0.0)
+            continue
+        true = everything[np.searchsorted(everything, kept.confidence) :] ** 1.3
+        broken += true.mean() < accuracy
+        coverage.append(len(true) / len(everything))
+    return broken / parts, float(np.mean(coverage))
+
+
+def test_a_safe_threshold_holds_on_new_readings_and_the_other_does_not():
+    # Of 200 parts 5% are 10 with a standard deviation of 3.1.
+    safe, kept = broken_promises(reject_safely, 0.98, 200)
+    unproved, more = broken_promises(reject_below, 0.98, 200)
+    print(f"{safe:.1%} of {kept:.1%} kept; {unproved:.1%} of {more:.1%}")
+    assert safe <= 0.05 + 2 * 0.0155
+    assert unproved > 0.3
+    assert more - 0.15 < kept < more

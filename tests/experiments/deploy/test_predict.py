@@ -281,11 +281,10 @@ def told(store):
     file.write_text(before)
 
 
+# 100 sure and right, 100 less sure, of which 10 wrong; as numbers none would be wrong.
 VAL = [
-    ("val", "1.jpg", "1.0", "1.0", 0.9),
-    ("val", "2.jpg", "7", "7", 0.8),
-    ("val", "3.jpg", "10", "1.0", 0.5),  # as a number it would be wrong anyway
-    ("val", "4.jpg", "1", "1.0", 0.4),  # as a number it would be right
+    *[("val", f"{n}.jpg", "10", "10", 0.9) for n in range(100)],
+    *[("val", f"{n}.jpg", "1", "1.0" if n < 110 else "1", 0.8) for n in range(100, 200)],
 ]
 # Of these nothing may be learnt.
 OTHERS = [("test", "5.jpg", "5", "6", 0.99), ("human", "6.jpg", "", "8", 0.95)]
@@ -293,16 +292,23 @@ OTHERS = [("test", "5.jpg", "5", "6", 0.99), ("human", "6.jpg", "", "8", 0.95)]
 
 def test_the_threshold_is_that_of_the_validation_part(store, told):
     told(OTHERS + VAL)
-    kept = reject_threshold(store.artifacts("columns"), 1.0)
-    assert (kept.confidence, kept.kept, kept.right, kept.of) == (0.8, 2, 2, 4)
-    assert reject_threshold(store.artifacts("columns"), 0.66).confidence == 0.5
+    # 0.95 ** 100 is 0.006: a hundred right ones in a row prove 95%; that all 200 are right in 95%
+    # of cases, as they are here, proves 95% of no others.
+    found = reject_threshold(store.artifacts("columns"), 0.95)
+    kept = found.kept
+    assert (kept.confidence, kept.kept, kept.right, kept.of) == (0.9, 100, 100, 200)
+    assert (found.unproved.confidence, found.unproved.kept) == (0.8, 200)
+    assert reject_threshold(store.artifacts("columns"), 0.9).kept.confidence == 0.8
 
 
 def test_rejected_readings_are_marked(cli, store, told, tmp_path):
     artifacts, output = store.artifacts("columns"), tmp_path / "read.csv"
     files = sorted(store.images.iterdir())
     sure = sorted(float(row.confidence) for row in predict(artifacts, files))
-    told([("val", "1.jpg", "1", "1", sure[20]), ("val", "2.jpg", "1", "2", sure[19])])
+    told(
+        [("val", f"{n}.jpg", "1", "1", sure[20]) for n in range(300)]
+        + [("val", f"{n}.jpg", "1", "2", sure[19]) for n in range(300, 400)]
+    )
     command = ("predict", *files, "--run", store.runs["columns"], "--out", store.out)
     code, table, err = cli(*command, "--accuracy", "0.98", "--output", output)
     assert code == 0
@@ -314,9 +320,10 @@ def test_rejected_readings_are_marked(cli, store, told, tmp_path):
         assert row["rejected"] == str(int(below))
         assert (line[-1] == "rejected") == below
     assert sum(row["rejected"] == "1" for row in rows) == 20
-    # What it rests on: 1 of 2 readings, that one right; Wilson's interval of 1 of 1.
+    # What it rests on, and costs: as it is here 98% of 306 would be right, but they are tied.
     assert f"confidence of {sure[20]:.6g}" in err
-    assert "keeps 1 of 2 readings (50.0%), 1 of them right (100.0%, 95% interval 20.7%" in err
+    assert "keeps 300 of 400 readings (75.0%), 300 of them right (100.0%); it holds" in err
+    assert "without that certainty 75.0% would be kept" in err
 
 
 def test_an_accuracy_out_of_reach_is_refused_with_the_best(cli, store, told):
