@@ -11,8 +11,8 @@ _TERMS = {
     "CER": "character error rate: edits from the label to the reading, a character of the label",
     "95% interval": "made in this way again and again, with other seeds and images, 95 of 100 "
     "such intervals hold the true value; a wide one says that little is known",
-    "p": "how often chance alone would give a difference at least this large; below 5% it is called "
-    "shown, and a large p is no proof that there is none",
+    "p": "how often chance alone would give a difference at least this large; below 5% it is "
+    "called shown, and a large p is no proof that there is none",
     "Corrected (Holm)": "of many comparisons some look good by luck; their p-values are raised so "
     "that the chance of even one wrong claim among them stays below 5%",
     "Equivalent": "shown to differ by less than the margin",

@@ -707,6 +707,6 @@ def test_the_published_claims_are_held_against_the_published_cells_only():
 
 
 def test_the_terms_stand_at_the_end():
-    report = markdown(results(four_runs()))
+    report = report_of_four_runs()
     assert report.index("### Terms") > report.index("### Where the numbers come from")
     assert "- **95% interval**:" in report
