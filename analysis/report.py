@@ -17,6 +17,7 @@ from analysis.sections.cost import write_cost
 from analysis.sections.errors import write_errors
 from analysis.sections.glossary import write_glossary
 from analysis.sections.humans import write_humans, write_humans_chart
+from analysis.sections.planning import write_planning
 from analysis.sections.provenance import run_page, write_provenance, write_uncounted
 from analysis.sections.search import write_search
 from analysis.sections.verdict import answer, write_comparisons, write_verdict
@@ -87,6 +88,7 @@ def build(results: Results, chapters: list[Chapter], picture_of: PictureOf | Non
         write_verdict(page, one)
         write_humans_chart(page, one)
         write_comparisons(page, one)
+        write_planning(page, one)
         write_claims(page, one)
         write_humans(page, one, picture_of)
         write_averaging(page, one)

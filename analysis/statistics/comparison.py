@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.statistics.intervals import MARGIN, Difference, Interval, paired_difference
+from analysis.statistics.planning import Components, components
 from analysis.statistics.section_seeds import SectionSeeds, section_seeds
 from analysis.statistics.significance import (
     ALPHA,
@@ -43,6 +44,7 @@ class Comparison:
     visible: the smallest true difference that would have been shown with a power of 80%, at the 5%
         of the family divided by its size; None where not even 100 points would.
     judgement: what all this lets one say.
+    components: where the spread of the difference comes from; None with one seed.
     """
 
     arms: tuple[str, str]
@@ -62,6 +64,7 @@ class Comparison:
     p_equivalent_adjusted: float
     visible: float | None
     judgement: Judgement
+    components: Components | None
 
     @property
     def one_seed(self) -> bool:
@@ -193,6 +196,7 @@ def compare(
         p_equivalent_adjusted=equivalent,
         visible=difference.smallest_visible(ALPHA),
         judgement=judge(difference, p, equivalent, margin),
+        components=components(right_a, right_b, groups, others),
     )
 
 

@@ -1,0 +1,62 @@
+"""Where the spread of a difference comes from, and how many seeds and images would show one."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import t as student
+
+from analysis.statistics.intervals import by_group
+from analysis.statistics.seed_spread import SeedSpread, borrowed, squares
+
+
+class Components(NamedTuple):
+    """Variances of a difference of one seed on one image; one at or below zero is zero.
+
+    seed: what seeds do to all images. image: what images do in all seeds. both: the rest.
+    """
+
+    seed: float
+    image: float
+    both: float
+
+    def error(self, seeds: int, images: float) -> float:
+        """The standard error of the difference over so many seeds and images."""
+        variance = self.seed / seeds + (self.image + self.both / seeds) / images
+        return math.sqrt(variance)
+
+
+def components(
+    first: npt.NDArray[np.bool_],
+    second: npt.NDArray[np.bool_],
+    groups: npt.NDArray[np.int_],
+    others: SeedSpread,
+) -> Components | None:
+    """Of two arms, given as for `paired_difference`; None with one seed or one image."""
+    sums, sizes = by_group(first.astype(float) - second.astype(float), groups)
+    values = (sums - sums.sum() / (len(sums) * sizes.sum()) * sizes) / sizes.mean()
+    seeds, images = values.shape
+    if seeds == 1 or images == 1:
+        return None
+    own = squares(values)
+    both = own.rest / ((seeds - 1) * (images - 1))
+    of_images = float(values.mean(axis=0).var(ddof=1)) - both / seeds
+    excess = borrowed(own.spread, others, images).excess
+    return Components(max(excess * both, 0.0), max(of_images, 0.0), both)
+
+
+def images_needed(
+    found: Components, difference: float, seeds: int, freedom: int, power: float = 0.8
+) -> int | None:
+    """How many images show a true difference with this power at 5%; None where no number does.
+
+    freedom: the degrees of freedom behind the spread of seeds.
+    """
+    quantiles = float(student.isf(0.025, freedom) + student.isf(1 - power, freedom))
+    left = (difference / quantiles) ** 2 - found.seed / seeds
+    if left <= 0:
+        return None
+    return math.ceil((found.image + found.both / seeds) / left)
