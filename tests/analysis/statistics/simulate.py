@@ -83,8 +83,8 @@ def two_pairs() -> None:
     methods = METHODS | {"images alone": images_alone}
     for name, method in methods.items():
         ends = method(np.array(arms), np.arange(images))
-        told = [f"{100 * low:+.1f} to {100 * high:+.1f}" for low, high in ends]
-        print(f"| {name} | {' | '.join(told)} |", flush=True)
+        cells = [f"{100 * low:+.1f} to {100 * high:+.1f}" for low, high in ends]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 def main(worlds: int) -> None:
