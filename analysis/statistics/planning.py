@@ -53,9 +53,10 @@ def images_needed(
 ) -> int | None:
     """How many images show a true difference with this power at 5%; None where no number does.
 
-    freedom: the degrees of freedom behind the spread of seeds.
+    freedom: the degrees of freedom behind the spread of seeds; without one they do not matter.
     """
-    quantiles = float(student.isf(0.025, freedom) + student.isf(1 - power, freedom))
+    freedom_or_all = freedom if found.seed else math.inf
+    quantiles = float(student.isf(0.025, freedom_or_all) + student.isf(1 - power, freedom_or_all))
     left = (difference / quantiles) ** 2 - found.seed / seeds
     if left <= 0:
         return None
