@@ -94,7 +94,7 @@ def reject_safely(
     sure, hits, ends = _surest_first(confidences, right)
     kept = ends + 1
     chance = binom.cdf(kept - hits[ends], kept, 1 - accuracy)
-    enough = chance <= RISK / len(_STARTS)
+    enough: npt.NDArray[np.bool_] = np.asarray(chance <= RISK / len(_STARTS))
     reached = -1
     for start in _STARTS:
         first = int(np.searchsorted(kept, start * len(sure)))
