@@ -1,12 +1,15 @@
 """New images: which are meant, what is read in them, what is rejected, what is written."""
 
 import csv
+import json
 import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow.tracking import MlflowClient
 
+from analysis.record import DIGESTS, digest
 from experiments.data.cells import read_cells
 from experiments.data.find import find_images
 from experiments.data.images import load_images
@@ -272,13 +275,21 @@ def told(store):
     """Put other predictions into the run's record, for as long as a test takes."""
     file = store.artifacts("columns") / "predictions.csv"
     before = file.read_text()
+    client = MlflowClient(f"sqlite:///{store.out / 'mlflow.db'}")
+
+    def write(text):
+        file.write_text(text)
+        # As whole as the ones before.
+        run = store.runs["columns"]
+        recorded = json.loads(client.get_run(run).data.tags[DIGESTS])
+        client.set_tag(run, DIGESTS, json.dumps(recorded | {file.name: digest(file)}))
 
     def tell(rows):
         head = "split,filename,truth,reading,confidence,label_loss\n"
-        file.write_text(head + "".join(f"{','.join(map(str, row))},0.1\n" for row in rows))
+        write(head + "".join(f"{','.join(map(str, row))},0.1\n" for row in rows))
 
     yield tell
-    file.write_text(before)
+    write(before)
 
 
 # 100 sure and right, 100 less sure, of which 10 wrong; as numbers none would be wrong.
