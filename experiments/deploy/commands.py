@@ -45,15 +45,16 @@ def predict(
         raise UserError(f"{output.parent}: no such folder; make it, or name another file")
     artifacts = Registry(out).artifacts(run)
     files = find_images(paths)
-    kept = None if accuracy is None else reading.reject_threshold(artifacts, accuracy)
+    found = None if accuracy is None else reading.reject_threshold(artifacts, accuracy)
+    lowest = found.kept.confidence if found else None
     broken: list[str] = []
-    rows = reading.predict(artifacts, files, kept.confidence if kept else None, broken.append)
-    reading.tell(rows, reading.names_of(files), kept is not None, output)
+    rows = reading.predict(artifacts, files, lowest, broken.append)
+    reading.tell(rows, reading.names_of(files), found is not None, output)
     # The table alone is what a pipe wants.
     read = len(files) - len(broken)
     print(f"{read} readings{f' in {output}' if output else ''}", file=sys.stderr)
-    if kept:
-        print(reading.describe(kept), file=sys.stderr)
+    if found:
+        print(reading.describe(found), file=sys.stderr)
     for reason in broken:
         print(f"not read: {one_line(reason)}", file=sys.stderr)
     if broken:
