@@ -9,18 +9,11 @@ import pandas as pd
 
 from analysis.files import write_whole
 from analysis.page.page import Page, plain
-from analysis.sections.averaging import write_averaging
-from analysis.sections.calibration import write_calibration
+from analysis.sections import writers
 from analysis.sections.chapter import Chapter, PictureOf, chapter
-from analysis.sections.claims import write_claims
-from analysis.sections.cost import write_cost
-from analysis.sections.errors import write_errors
 from analysis.sections.glossary import write_glossary
-from analysis.sections.humans import write_humans, write_humans_chart
-from analysis.sections.planning import write_planning
-from analysis.sections.provenance import run_page, write_provenance, write_uncounted
-from analysis.sections.search import write_search
-from analysis.sections.verdict import answer, write_comparisons, write_verdict
+from analysis.sections.provenance import run_page, write_uncounted
+from analysis.sections.verdict import answer
 from analysis.statistics import comparison as paired
 from analysis.tables import arms as tables
 from analysis.tables.load import Complete, Results, as_written, load
@@ -53,8 +46,8 @@ def write_report(
     Raises NoRunsError.
     """
     results = load(out, complete)
-    chapters = read_chapters(results)
-    made, *rest = build(results, chapters, picture_of).write(folder, "report")
+    chapters = read_chapters(results, picture_of)
+    made, *rest = build(results, chapters).write(folder, "report")
     page, figures = rest[0], rest[1:]
     csvs = {
         "runs.csv": results.runs.drop(columns="folder").assign(
@@ -71,32 +64,28 @@ def write_report(
     return Written([page, made, *(folder / name for name in csvs)], figures, answers)
 
 
-def read_chapters(results: Results) -> list[Chapter]:
-    """The tables of each data set and split."""
+def read_chapters(results: Results, picture_of: PictureOf | None = None) -> list[Chapter]:
+    """The tables of each data set and split; picture_of as in `write_report`."""
     return [
-        chapter(results, section, number, paired.comparisons(section, results.predictions))
+        chapter(
+            results,
+            section,
+            number,
+            paired.comparisons(section, results.predictions),
+            picture_of,
+        )
         for number, section in enumerate(tables.sections(results))
     ]
 
 
-def build(results: Results, chapters: list[Chapter], picture_of: PictureOf | None = None) -> Page:
+def build(results: Results, chapters: list[Chapter]) -> Page:
     """The whole page; a chapter a data set and split."""
     page = Page(_TITLE)
     page.text(_QUESTION)
     for one in chapters:
         page.text(f"## {plain(one.section.dataset)}, {one.section.split} split")
-        write_verdict(page, one)
-        write_humans_chart(page, one)
-        write_comparisons(page, one)
-        write_planning(page, one)
-        write_claims(page, one)
-        write_humans(page, one, picture_of)
-        write_averaging(page, one)
-        write_search(page, one)
-        write_errors(page, one, picture_of)
-        write_calibration(page, one)
-        write_cost(page, one)
-        write_provenance(page, one)
+        for write in writers().values():
+            write(page, one)
     write_glossary(page)
     write_uncounted(page, results, [one.section for one in chapters])
     return page

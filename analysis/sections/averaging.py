@@ -5,9 +5,11 @@ from __future__ import annotations
 from analysis.findings.averaging import averaged
 from analysis.page.formats import percent, points, signed
 from analysis.page.page import Page
+from analysis.sections.base import register
 from analysis.sections.chapter import Chapter
 
 
+@register("averaging", place=70)
 def write_averaging(page: Page, chapter: Chapter) -> None:
     """A row for each way of averaging; nothing where there is none."""
     if not (found := averaged(chapter.section, chapter.results)):

@@ -12,6 +12,7 @@ from analysis.findings import humans
 from analysis.page import figures
 from analysis.page.formats import mean_and_spread, percent
 from analysis.page.page import Page
+from analysis.sections.base import register
 from analysis.sections.chapter import Chapter
 from analysis.statistics.calibration import (
     Kept,
@@ -36,6 +37,7 @@ class Wanted(NamedTuple):
     accuracy: float
 
 
+@register("calibration", place=100)
 def write_calibration(page: Page, chapter: Chapter) -> None:
     """Reliability, calibration error, risk by coverage, coverage at an accuracy."""
     page.text("### Trust")

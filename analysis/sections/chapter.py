@@ -39,7 +39,7 @@ class Chapter:
         published claims. names: label -> short name; left_out: what those leave out. looks: of
         labels.
     drawn: the labels of arms that figures show, the headline's first.
-    prefix: of the names of its figures.
+    prefix: of the names of its figures. picture_of: the images, for pictures of mistakes.
     """
 
     section: Section
@@ -56,6 +56,7 @@ class Chapter:
     looks: dict[str, Look]
     drawn: list[str]
     prefix: str
+    picture_of: PictureOf | None
 
     @property
     def test(self) -> pd.DataFrame:
@@ -73,8 +74,14 @@ class Chapter:
         return Chart(f"{self.prefix}{name}", draw, alt, caption)
 
 
-def chapter(results: Results, section: Section, number: int, pairs: list[Comparison]) -> Chapter:
-    """The tables of a section; number: from 0, its place in the report."""
+def chapter(
+    results: Results,
+    section: Section,
+    number: int,
+    pairs: list[Comparison],
+    picture_of: PictureOf | None = None,
+) -> Chapter:
+    """The tables of a section; number: from 0, its place in the report; picture_of: see Chapter."""
     runs = section.runs
     predictions = results.predictions[results.predictions["run_id"].isin(runs.index)]
     predictions = predictions.assign(
@@ -103,6 +110,7 @@ def chapter(results: Results, section: Section, number: int, pairs: list[Compari
         looks=looks([*drawn, *labels]),
         drawn=drawn,
         prefix="" if number == 0 else re.sub(r"\W+", "-", f"{number + 1} {section.split} "),
+        picture_of=picture_of,
     )
 
 

@@ -8,10 +8,12 @@ from analysis.findings.claims import CLAIMED_ACCURACY, CLAIMED_AGREEMENT, CLAIME
 from analysis.findings.humans import PEOPLE
 from analysis.page.formats import p_value, percent, percent_interval, points, signed
 from analysis.page.page import Page
+from analysis.sections.base import register
 from analysis.sections.chapter import ROWS, Chapter
 from analysis.statistics.intervals import Interval
 
 
+@register("claims", place=50)
 def write_claims(page: Page, chapter: Chapter) -> None:
     """Accuracy, agreement, lead, and the time steps that may explain the lead."""
     page.text("### The published claims")

@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.page import figures
 from analysis.page.formats import amount, mean_and_spread
 from analysis.page.page import Page
+from analysis.sections.base import register
 from analysis.sections.chapter import ROWS, Chapter
 
 # Column of the runs -> head of the table.
@@ -30,6 +31,7 @@ _CURVE = "epoch/val.exact_match"
 _POWER = r"metrics\.(system/gpu_\d+_power_usage_watts)"
 
 
+@register("cost", place=110)
 def write_cost(page: Page, chapter: Chapter) -> None:
     """Accuracy against cost, then learning curves."""
     runs = chapter.section.runs

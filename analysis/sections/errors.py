@@ -10,14 +10,16 @@ from analysis.findings import errors
 from analysis.page import figures
 from analysis.page.formats import count, percent
 from analysis.page.page import Page, code
-from analysis.sections.chapter import Chapter, PictureOf
+from analysis.sections.base import register
+from analysis.sections.chapter import Chapter
 from analysis.sections.gallery import write_gallery
 from analysis.statistics.seed_spread import together
 
 _PICTURES = 24
 
 
-def write_errors(page: Page, chapter: Chapter, picture_of: PictureOf | None) -> None:
+@register("errors", place=90)
+def write_errors(page: Page, chapter: Chapter) -> None:
     """Slices, characters, values, pictures, for the arms that figures show."""
     test = chapter.test
     test = test[test["arm"].isin(chapter.drawn)]
@@ -31,7 +33,7 @@ def write_errors(page: Page, chapter: Chapter, picture_of: PictureOf | None) -> 
     _slices(page, chapter, of_arm)
     _characters(page, chapter, of_arm)
     _values(page, chapter, of_arm)
-    _galleries(page, chapter, test, picture_of)
+    _galleries(page, chapter, test)
 
 
 def _slices(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -> None:
@@ -140,9 +142,7 @@ def _values(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -> No
     )
 
 
-def _galleries(
-    page: Page, chapter: Chapter, test: pd.DataFrame, picture_of: PictureOf | None
-) -> None:
+def _galleries(page: Page, chapter: Chapter, test: pd.DataFrame) -> None:
     hardest = errors.hardest(test).head(_PICTURES)
     page.text("#### The hardest images")
     if hardest.empty:
@@ -153,11 +153,11 @@ def _galleries(
         "read an image; often it is the label that is wrong."
     )
     note = "label {truth}, read {reading}; {wrong} of {runs} wrong"
-    write_gallery(page, chapter, hardest, note, picture_of)
+    write_gallery(page, chapter, hardest, note)
     two = chapter.drawn[:2]
     sure = errors.most_confident(test[test["arm"].isin(two)]).head(_PICTURES)
     page.text("#### The most confident mistakes")
     page.text(f"Of {' and '.join(code(chapter.names[arm]) for arm in two)}, the surest first.")
     note = "label {truth}, read {reading} ({confidence:.3f}) by {name}, seed {seed}"
     sure = sure.assign(name=sure["arm"].map(chapter.names))
-    write_gallery(page, chapter, sure, note, picture_of)
+    write_gallery(page, chapter, sure, note)

@@ -6,17 +6,16 @@ import pandas as pd
 
 from analysis.page.formats import count
 from analysis.page.page import Page, Picture, code
-from analysis.sections.chapter import Chapter, PictureOf
+from analysis.sections.chapter import Chapter
 
 
-def write_gallery(
-    page: Page, chapter: Chapter, images: pd.DataFrame, note: str, picture_of: PictureOf | None
-) -> None:
+def write_gallery(page: Page, chapter: Chapter, images: pd.DataFrame, note: str) -> None:
     """A picture a row, or its caption alone where there is none, and why.
 
     images: part, filename, and what `note`, a format, says of a row.
     """
     shown, unseen = [], []
+    picture_of = chapter.picture_of
     for image in images.to_dict("records"):
         part, filename = str(image["part"]), str(image["filename"])
         caption = f"{part} {filename}: {note.format_map({str(k): v for k, v in image.items()})}"

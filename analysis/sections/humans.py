@@ -10,7 +10,8 @@ from analysis.findings import humans
 from analysis.page import figures
 from analysis.page.formats import p_value, percent, percent_interval, points, signed
 from analysis.page.page import Page
-from analysis.sections.chapter import ROWS, Chapter, PictureOf
+from analysis.sections.base import register
+from analysis.sections.chapter import ROWS, Chapter
 from analysis.sections.gallery import write_gallery
 from analysis.statistics.intervals import Interval
 
@@ -19,6 +20,7 @@ _COLUMNS = ["human1", "human2", "agreed", "either", "truth"]
 _NOBODY = "There is no human baseline: this data set has no images that two people read."
 
 
+@register("humans_chart", place=20)
 def write_humans_chart(page: Page, chapter: Chapter) -> None:
     """The first screen's part: the arms' readings against the people's agreement."""
     if chapter.people is None:
@@ -66,7 +68,8 @@ def write_humans_chart(page: Page, chapter: Chapter) -> None:
     )
 
 
-def write_humans(page: Page, chapter: Chapter, picture_of: PictureOf | None) -> None:
+@register("humans", place=60)
+def write_humans(page: Page, chapter: Chapter) -> None:
     """All readers in numbers, and the images on which the people do not agree."""
     page.text("### Beside the people")
     if (base := chapter.people) is None:
@@ -96,7 +99,7 @@ def write_humans(page: Page, chapter: Chapter, picture_of: PictureOf | None) -> 
     page.table(["reader", *_COLUMNS, "agreed, leak-free (95%)"], rows)
     _not_inferior(page, chapter, base)
     _kinds(page, base)
-    _disputed(page, chapter, base, picture_of)
+    _disputed(page, chapter, base)
 
 
 def _not_inferior(page: Page, chapter: Chapter, base: humans.Baseline) -> None:
@@ -145,9 +148,7 @@ def _kinds(page: Page, base: humans.Baseline) -> None:
     )
 
 
-def _disputed(
-    page: Page, chapter: Chapter, base: humans.Baseline, picture_of: PictureOf | None
-) -> None:
+def _disputed(page: Page, chapter: Chapter, base: humans.Baseline) -> None:
     table = humans.disputed(base)
     if table.empty:
         return
@@ -167,4 +168,4 @@ def _disputed(
             else "",
         }
     )  # fmt: skip
-    write_gallery(page, chapter, differing, "people {people}{label}{arms}", picture_of)
+    write_gallery(page, chapter, differing, "people {people}{label}{arms}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.page.formats import percent
 from analysis.page.page import Page
+from analysis.sections.base import register
 from analysis.sections.chapter import Chapter
 from analysis.statistics.planning import images_needed
 
@@ -11,6 +12,7 @@ _SEEDS = (2, 3, 5, 8, 16)
 _POINTS = (1, 2, 3)
 
 
+@register("planning", place=40)
 def write_planning(page: Page, chapter: Chapter) -> None:
     """The parts of the spread, and the planner, of the pair that the answer is about."""
     pair = chapter.headline

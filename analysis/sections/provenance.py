@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis.page.formats import count, percent
 from analysis.page.page import Page, code
+from analysis.sections.base import register
 from analysis.sections.chapter import Chapter
 from analysis.tables.arms import Section
 from analysis.tables.load import Results
@@ -19,6 +20,7 @@ def run_page(run: pd.Series, run_id: str) -> str:
     return f"#/experiments/{run.get('experiment_id', '')}/runs/{run_id}"
 
 
+@register("provenance", place=120)
 def write_provenance(page: Page, chapter: Chapter) -> None:
     """The data, the split, the machine, and a row a run."""
     runs = chapter.section.runs

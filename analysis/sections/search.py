@@ -8,6 +8,7 @@ from analysis.findings.search import SearchResult, Study, search_results
 from analysis.page import figures
 from analysis.page.formats import amount, count, p_value, percent, points, signed
 from analysis.page.page import Page, code
+from analysis.sections.base import register
 from analysis.sections.chapter import Chapter
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.significance import Verdict
@@ -15,6 +16,7 @@ from analysis.statistics.significance import Verdict
 _IMPORTANT = 5
 
 
+@register("search", place=80)
 def write_search(page: Page, chapter: Chapter) -> None:
     """A part for each search whose best settings were trained on fresh seeds."""
     for number, tuning in enumerate(search_results(chapter.results, chapter.section)):

@@ -10,6 +10,7 @@ from analysis.findings.claims import CLAIMED_LEAD
 from analysis.page import figures
 from analysis.page.formats import count, mean_and_spread, p_is, p_value, points, signed
 from analysis.page.page import Page, code
+from analysis.sections.base import register
 from analysis.sections.chapter import ROWS, Chapter
 from analysis.sections.claims import speaks_of
 from analysis.statistics.comparison import CROSS_ENTROPY, CTC, Comparison
@@ -19,6 +20,7 @@ from analysis.statistics.significance import Verdict
 _LISTED = 40
 
 
+@register("verdict", place=10)
 def write_verdict(page: Page, chapter: Chapter) -> None:
     """The answer, the table of arms, the forest plot."""
     page.text(answer(chapter))
@@ -144,6 +146,7 @@ def _uneven(chapter: Chapter) -> str:
     )
 
 
+@register("comparisons", place=30)
 def write_comparisons(page: Page, chapter: Chapter) -> None:
     """Every difference of the forest plot and the others, in numbers."""
     if not chapter.pairs:

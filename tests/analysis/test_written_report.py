@@ -33,7 +33,7 @@ def written(tmp_path_factory):
     pixel = base64.b64decode(
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
     )
-    build(built, read_chapters(built), lambda *_: pixel).write(folder, "report")
+    build(built, read_chapters(built, lambda *_: pixel)).write(folder, "report")
     return folder
 
 
@@ -62,7 +62,7 @@ def test_without_a_data_set_the_page_says_so_and_lists_the_images():
     built = results(four_runs())
     text = build(built, read_chapters(built)).markdown()
     assert "no data set was given (`make report DATA=folder`)" in text
-    other = build(built, read_chapters(built), lambda *_: None).markdown()
+    other = build(built, read_chapters(built, lambda *_: None)).markdown()
     assert "the data set that was given is another one, or lacks them" in other
     assert "`dev t1:" not in text  # every run reads it right
     assert "`dev t2: label 7, read 1; 2 of 4 wrong`" in text
