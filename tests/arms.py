@@ -44,11 +44,12 @@ class Arm(NamedTuple):
         )
         return self.backbone, self.decoder, outputs
 
-    def make(self, seed: int = 0, layers: int = 1) -> tuple[Objective, Reader]:
-        """The objective and an untrained model for it."""
+    def make(self, seed: int = 0, layers: int = 1, channels: int = 1) -> tuple[Objective, Reader]:
+        """The objective and an untrained model for it, of images with so many channels."""
         backbone, decoder, outputs = self.model()
         torch.manual_seed(seed)
-        return self.objective(), models.build(backbone, STRIDE, decoder, outputs, layers=layers)
+        model = models.build(backbone, STRIDE, decoder, outputs, channels=channels, layers=layers)
+        return self.objective(), model
 
 
 def variants(loss: str) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ def test_every_loss_and_every_decoder_has_an_arm():
 @every_model
 @pytest.mark.parametrize("channels", [1, 3])
 def test_scores_have_the_declared_shapes(arm, channels):
-    objective, model = arm.make()
+    objective, model = arm.make(channels=channels)
     images = torch.rand(5, channels, HEIGHT, WIDTH)
     teacher = objective.encode(LABELS[:5]).classes
     expected = [
@@ -66,7 +66,7 @@ def test_steps_are_counted_without_a_trace(arm):
         assert steps == steps_of(objective, width)
         assert columns == (width // STRIDE if objective.column_classes else 0)
     assert all(torch.equal(before[name], now) for name, now in model.state_dict().items())
-    models.count_steps(model.eval(), (3, HEIGHT, WIDTH))
+    models.count_steps(model.eval(), (1, HEIGHT, WIDTH))
     assert not model.training
 
 
