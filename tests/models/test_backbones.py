@@ -108,7 +108,7 @@ def test_our_own_trunks_do_not_pay_for_channels_that_the_images_lack(name):
     with torch.no_grad():
         assert grey(torch.rand(2, 1, 32, 64)).shape == colour(torch.rand(2, 3, 32, 64)).shape
         # A layer that normalises warns first; warnings are errors here.
-        with pytest.raises((RuntimeError, UserWarning), match="channels|num_features"):
+        with pytest.raises((RuntimeError, UserWarning), match=r"channels|num_features"):
             grey(torch.rand(2, 3, 32, 64))
 
 
