@@ -104,8 +104,12 @@ def champion(store):
 def loaded(store, champion, monkeypatch):  # noqa: ARG001
     """The champion as any MLflow client loads it."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    Tracker(store.out)
-    return mlflow.pyfunc.load_model("models:/head-to-head@champion")
+    uri = Tracker(store.out).uri
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    yield mlflow.pyfunc.load_model("models:/head-to-head@champion")
+    mlflow.set_tracking_uri(None)
+    mlflow.set_registry_uri(None)
 
 
 def test_the_model_has_a_signature_and_an_example(loaded):

@@ -1,5 +1,7 @@
 """The learning-rate range test: its bounds on made curves, and that it falls and blows up."""
 
+from statistics import median
+
 import pytest
 
 from experiments.data.splits import learning_split
@@ -43,7 +45,9 @@ def test_it_finds_where_an_arm_learns(make_cells, tmp_path, monkeypatch, loss):
     assert len(tested.rates) == len(tested.losses)
     assert 1e-5 < tested.low < tested.high <= tested.rates[-1]
     # At the first rates nothing is learnt; between the bounds most of it is.
-    fall = tested.losses[0] - min(tested.losses)
+    # Where it started is a median: the images of one batch may be hard ones.
+    start = median(tested.losses[: len(tested.losses) // 10])
+    fall = start - min(tested.losses)
     at = dict(zip(tested.rates, tested.losses, strict=True))
     assert at[tested.low] - at[tested.high] == pytest.approx(0.8 * fall, abs=0.15 * fall)
     monkeypatch.setattr(module, "_STEPS", 5)
