@@ -146,7 +146,7 @@ def _readable(file: Path) -> bool:
 
 
 def _length(file: Path) -> int:
-    """How long a safetensors file says that it is: its header tells where the last tensor ends."""
+    """How long a safetensors file says that it is: its header has where the last tensor ends."""
     with file.open("rb") as content:
         size = int.from_bytes(content.read(8), "little")
         if size > 100_000_000:  # more than the format allows

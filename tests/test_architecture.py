@@ -47,8 +47,7 @@ def test_packages_import_only_what_is_below_them(package):
 def test_data_knows_no_settings():
     # Settings are made of what data and training declare, never the other way round.
     for file in (ROOT / "experiments/data").rglob("*.py"):
-        if file.name != "augment.py":  # reads its strengths from the settings of a run
-            assert not [name for name in imports(file) if "experiments.settings" in name], file
+        assert not [name for name in imports(file) if "experiments.settings" in name], file
 
 
 def test_analysis_never_imports_torch():
