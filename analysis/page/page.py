@@ -7,16 +7,39 @@ import html
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 
 from analysis.files import write_whole
 
 _STYLE = """
 :root { color-scheme: light dark; }
+html { scroll-padding-top: 3.5rem; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+/* On a narrow screen the contents are one line, which is moved sideways and stays in view. */
+nav { position: sticky; top: 0; background: Canvas; border-bottom: 1px solid #8886; z-index: 1; }
+nav ul { display: flex; gap: 1.2rem; overflow-x: auto; margin: 0; padding: .6rem 0; }
+nav li { list-style: none; }
+nav li { white-space: nowrap; }
+nav li.part { font-weight: 600; }
+@media (min-width: 90rem) {
+  html { scroll-padding-top: 1rem; }
+  nav { position: fixed; left: 1rem; top: 2rem; bottom: 2rem; border: 0; }
+  nav { width: calc(50vw - 37rem); }
+  nav ul { display: block; height: 100%; overflow: auto; padding: 0; }
+  nav li { white-space: normal; margin: .2rem 0 .2rem 1rem; }
+  nav li.part { margin-left: 0; }
+}
+@media print {
+  nav { display: none; }
+  body { max-width: none; margin: 0; font-size: 11px; }
+  table, figure { break-inside: avoid; }
+  h2, h3 { break-after: avoid; }
+}
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #8886; text-align: left; }
@@ -29,6 +52,11 @@ figcaption { font-size: .85rem; overflow-wrap: anywhere; }
 figure.chart { max-width: 100%; margin: 1.5rem 0; }
 figure.chart img { min-height: 0; min-width: min(34rem, 150vw); image-rendering: auto; }
 """
+
+# What a heading is made of that can be read; the rest is its form.
+_WORDS = ("text", "code_inline")
+# The headings that the contents list.
+_ORDERS = {"h2": "part", "h3": "chapter"}
 
 # Charts stand beside the page, as PNG, for Markdown and for whoever wants one alone.
 _CHARTS = "figures"
@@ -106,14 +134,15 @@ class Page:
     def html(self) -> str:
         """The page with its charts and pictures inside."""
         renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
-        body = "\n".join(
-            _in_html(part, renderer) for part in (f"# {plain(self.title)}", *self._parts)
-        )
+        title = renderer.render(f"# {plain(self.title)}")
+        contents = _Contents()
+        renderer.core.ruler.push("contents", contents.add)
+        body = "\n".join(_in_html(part, renderer) for part in self._parts)
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head>\n"
-            f"<body>\n{body}\n</body></html>\n"
+            f"<body>\n{title}{contents.html()}<main>\n{body}\n</main>\n</body></html>\n"
         )
 
     def write(self, folder: Path, name: str) -> list[Path]:
@@ -130,6 +159,34 @@ class Page:
         for file, text in zip(pages, (self.markdown(), self.html()), strict=True):
             write_whole(file, text)
         return [*pages, *drawn]
+
+
+class _Contents:
+    """Gives every heading of the second and third order an address, and lists them."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[str, str, str]] = []  # tag, address, the heading in words
+
+    def add(self, state: StateCore) -> None:
+        """A rule of the renderer: see what has been parsed."""
+        for opened, inline in pairwise(state.tokens):
+            if opened.type == "heading_open" and opened.tag in _ORDERS:
+                words = "".join(
+                    child.content for child in inline.children or [] if child.type in _WORDS
+                )
+                address = f"part-{len(self._entries) + 1}"
+                opened.attrSet("id", address)
+                self._entries.append((opened.tag, address, words))
+
+    def html(self) -> str:
+        """The list of contents; empty where there are fewer than two headings."""
+        if len(self._entries) < 2:
+            return ""
+        lines = [
+            f'<li class="{_ORDERS[tag]}"><a href="#{address}">{html.escape(words)}</a></li>'
+            for tag, address, words in self._entries
+        ]
+        return f'<nav aria-label="Contents"><ul>\n{chr(10).join(lines)}\n</ul></nav>\n'
 
 
 def plain(text: str) -> str:

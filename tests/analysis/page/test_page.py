@@ -48,6 +48,22 @@ def test_the_page_as_html():
     assert 'src="http' not in text
 
 
+def test_the_contents_lead_to_every_heading_and_show_names_as_they_are():
+    page = Page("title")
+    for text in ("## One `code` & two", "### a\\*b", "words\n\n### One more", "#### small"):
+        page.text(text)
+    text = page.html()
+    links = re.findall(r'<li class="(?:part|chapter)"><a href="#([^"]+)">(.*?)</a></li>', text)
+    assert [html.unescape(words) for _, words in links] == ["One code & two", "a*b", "One more"]
+    for address, _ in links:
+        assert len(re.findall(f'<h[23] id="{address}">', text)) == 1
+    assert text.index("<h1>") < text.index("<nav") < text.index("<main>")
+
+
+def test_a_page_without_parts_has_no_contents():
+    assert "<nav" not in made().html()
+
+
 def test_the_headline_is_the_first_text():
     assert made().headline() == "Nothing leaks."
     assert Page("empty").headline() == ""
