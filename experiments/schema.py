@@ -24,6 +24,12 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def has_its_name(name: str, kind: type[Frozen]) -> None:
+    """Raise ValueError unless settings say themselves under which name they are registered."""
+    if kind.model_fields["name"].default != name:
+        raise ValueError(f"{kind.__name__}: set name: Literal[{name!r}] = {name!r}")
+
+
 class OneOf:
     """Marks a setting that is one of the registered kinds, chosen by its `name`.
 

@@ -4,9 +4,6 @@ A new objective is one new file in this folder: a subclass of `losses.base.Objec
 `@register("name")`. It then appears in the config, the ablation and the contract tests by itself.
 """
 
-import importlib
-import pkgutil
-
 from losses.base import (
     OBJECTIVES,
     CannotLearnError,
@@ -29,5 +26,4 @@ __all__ = [
     "Targets",
 ]
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+OBJECTIVES.fill_from(__name__)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, Protocol, TypeVar
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+
+from plugins import Plugins
 
 Layout = Literal["columns", "slots"]
 
@@ -152,18 +154,5 @@ def focal_factor(neg_log_p: Tensor, gamma: float) -> Tensor:
     return wrong.clamp(min=torch.finfo(wrong.dtype).tiny) ** gamma
 
 
-OBJECTIVES: dict[str, type[Objective]] = {}
-
-_Class = TypeVar("_Class", bound=type[Objective])
-
-
-def register(name: str) -> Callable[[_Class], _Class]:
-    """Make an objective known under the name that configs use."""
-
-    def add(objective: _Class) -> _Class:
-        if name in OBJECTIVES:
-            raise ValueError(f"two objectives are called {name!r}")
-        OBJECTIVES[name] = objective
-        return objective
-
-    return add
+OBJECTIVES: Plugins[type[Objective]] = Plugins("objectives")
+register = OBJECTIVES.register

@@ -4,12 +4,8 @@ A new one is one new file in this folder: a function of a page and a data set's 
 `@register("name", place)` (see `analysis.sections.base`). The report finds it by itself.
 """
 
-import importlib
-import pkgutil
-
-from analysis.sections.base import writers
+from analysis.sections.base import SECTIONS, writers
 
 __all__ = ["writers"]
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+SECTIONS.fill_from(__name__)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TypeVar
 
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from experiments.schema import Frozen
+from experiments.schema import Frozen, has_its_name
+from plugins import Plugins
 
 
 class OptimizerSettings(Frozen, ABC):
@@ -29,21 +28,5 @@ class OptimizerSettings(Frozen, ABC):
         """
 
 
-OPTIMIZERS: dict[str, type[OptimizerSettings]] = {}
-
-_Class = TypeVar("_Class", bound=type[OptimizerSettings])
-
-
-def register(name: str) -> Callable[[_Class], _Class]:
-    """Make an optimiser known under the name that configs use."""
-
-    def add(settings: _Class) -> _Class:
-        if name in OPTIMIZERS:
-            raise ValueError(f"two optimisers are called {name!r}")
-        kind: type[OptimizerSettings] = settings
-        if kind.model_fields["name"].default != name:
-            raise ValueError(f"{settings.__name__}: set name: Literal[{name!r}] = {name!r}")
-        OPTIMIZERS[name] = settings
-        return settings
-
-    return add
+OPTIMIZERS: Plugins[type[OptimizerSettings]] = Plugins("optimisers", check=has_its_name)
+register = OPTIMIZERS.register

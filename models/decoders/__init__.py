@@ -5,12 +5,8 @@ A new one is one new file in this folder: a subclass of `models.decoders.base.Re
 that has the layout's name.
 """
 
-import importlib
-import pkgutil
-
 from models.decoders.base import DECODERS, Outputs, Reader, Scores
 
 __all__ = ["DECODERS", "Outputs", "Reader", "Scores"]
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+DECODERS.fill_from(__name__)

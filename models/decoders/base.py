@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar, Literal, NamedTuple, TypeVar
+from typing import ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
 
 from models.backbones import Trunk
+from plugins import Plugins
 
 
 class Outputs(NamedTuple):
@@ -85,18 +85,5 @@ def length_head(features: int, outputs: Outputs) -> nn.Module | None:
     return nn.Sequential(nn.Dropout(0.2), nn.Linear(features, outputs.length_classes))
 
 
-DECODERS: dict[str, type[Reader]] = {}
-
-_Class = TypeVar("_Class", bound=type[Reader])
-
-
-def register(name: str) -> Callable[[_Class], _Class]:
-    """Make a reader known as the decoder of this name."""
-
-    def add(reader: _Class) -> _Class:
-        if name in DECODERS:
-            raise ValueError(f"two decoders are called {name!r}")
-        DECODERS[name] = reader
-        return reader
-
-    return add
+DECODERS: Plugins[type[Reader]] = Plugins("decoders")
+register = DECODERS.register

@@ -4,12 +4,8 @@ A new one is one new file in this folder: a function under `@register("name")` t
 for so many channels (see `models.trunks.base`). Everything else finds it by itself.
 """
 
-import importlib
-import pkgutil
-
 from models.trunks.base import TRUNKS
 
 __all__ = ["TRUNKS"]
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+TRUNKS.fill_from(__name__)

@@ -8,12 +8,8 @@ A new augmentation is one new file in this folder: a subclass of `base.Augmentat
 `@register("name")`. Everything else finds it by itself.
 """
 
-import importlib
-import pkgutil
-
 from experiments.data.augmentation.base import AUGMENTATIONS, Augmentation
 
 __all__ = ["AUGMENTATIONS", "Augmentation"]
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+AUGMENTATIONS.fill_from(__name__)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from experiments.schema import Frozen
+from experiments.schema import Frozen, has_its_name
 from losses import Range
+from plugins import Plugins
 
 
 class Augmentation(Frozen, ABC):
@@ -49,21 +50,5 @@ class Augmentation(Frozen, ABC):
         return dict(zip(self.parts, of_parts, strict=True))[part].to(images.device)
 
 
-AUGMENTATIONS: dict[str, type[Augmentation]] = {}
-
-_Class = TypeVar("_Class", bound=type[Augmentation])
-
-
-def register(name: str) -> Callable[[_Class], _Class]:
-    """Make an augmentation known under the name that configs use."""
-
-    def add(augmentation: _Class) -> _Class:
-        if name in AUGMENTATIONS:
-            raise ValueError(f"two augmentations are called {name!r}")
-        kind: type[Augmentation] = augmentation
-        if kind.model_fields["name"].default != name:
-            raise ValueError(f"{augmentation.__name__}: set name: Literal[{name!r}] = {name!r}")
-        AUGMENTATIONS[name] = augmentation
-        return augmentation
-
-    return add
+AUGMENTATIONS: Plugins[type[Augmentation]] = Plugins("augmentations", check=has_its_name)
+register = AUGMENTATIONS.register
