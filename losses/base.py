@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from plugins import Plugins
+from losses.plugins import Plugins
 
 Layout = Literal["columns", "slots"]
 

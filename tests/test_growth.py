@@ -50,7 +50,7 @@ def test_every_kind_has_a_template_and_contributing_lists_its_home():
 @pytest.mark.slow
 def test_a_new_file_is_all_that_it_takes_and_finished_runs_are_skipped(make_cells, tmp_path):
     tree = tmp_path / "tree"
-    for package in ("experiments", "models", "losses", "analysis", "plugins"):
+    for package in ("experiments", "models", "losses", "analysis"):
         shutil.copytree(
             ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__")
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from analysis.page.page import Page
 from analysis.sections.chapter import Chapter
-from plugins import Plugins
+from analysis.plugins import Plugins
 
 Write = Callable[[Page, Chapter], None]
 

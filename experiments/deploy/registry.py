@@ -56,7 +56,7 @@ _STEERING = (
 )
 
 _ROOT = Path(__file__).parents[2]
-_CODE = ("experiments", "models", "losses", "analysis", "plugins")
+_CODE = ("experiments", "models", "losses", "analysis")
 _SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(DataType.binary, serving.IMAGE)]),
     outputs=Schema([ColSpec(DataType.string, "value"), ColSpec(DataType.double, "confidence")]),

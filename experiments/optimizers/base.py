@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from experiments.schema import Frozen, has_its_name
-from plugins import Plugins
+from losses.plugins import Plugins
 
 
 class OptimizerSettings(Frozen, ABC):

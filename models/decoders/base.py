@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, NamedTuple
 from torch import Tensor, nn
 
 from models.backbones import Trunk
-from plugins import Plugins
+from models.plugins import Plugins
 
 
 class Outputs(NamedTuple):

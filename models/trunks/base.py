@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from plugins import Plugins
+from models.plugins import Plugins
 
 # Channels of the images (1 or 3) -> layers: images (N, channels, H, W), normalised, to feature maps
 # (N, features, H', W'). Convolutions and pools only, so that their width strides can be taken away.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from experiments.schema import Frozen, has_its_name
 from losses import Range
-from plugins import Plugins
+from losses.plugins import Plugins
 
 
 class Augmentation(Frozen, ABC):

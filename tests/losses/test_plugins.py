@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from plugins import Plugins
+from losses.plugins import Plugins
 
 
 def test_what_is_registered_is_known_by_its_name_and_stays_what_it_is():
@@ -41,7 +41,9 @@ def test_what_does_not_pass_the_check_is_not_known():
 def test_every_file_of_a_folder_is_found_in_the_order_of_their_names(tmp_path, monkeypatch):
     folder = tmp_path / "some_birds"
     folder.mkdir()
-    (folder / "__init__.py").write_text("from plugins import Plugins\nBIRDS = Plugins('birds')\n")
+    (folder / "__init__.py").write_text(
+        "from losses.plugins import Plugins\nBIRDS = Plugins('birds')\n"
+    )
     for name in ("wren", "crow"):
         (folder / f"{name}.py").write_text(
             f"from some_birds import BIRDS\nBIRDS.register('{name}')('{name}'.upper())\n"
