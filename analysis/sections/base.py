@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from analysis.page.page import Page
-from analysis.sections.chapter import Chapter
 from analysis.plugins import Plugins
+from analysis.sections.chapter import Chapter
 
 Write = Callable[[Page, Chapter], None]
 
