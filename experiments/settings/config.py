@@ -72,6 +72,8 @@ class RunConfig(Frozen):
     patience: stop after this many epochs without a better one; none by default.
     ema: decay a batch of an exponential moving average of the weights, such as 0.999 for about the
         last 1000 batches; it is validated, kept and read in place of the weights. 0 for none.
+    consistency: the factor of how far two views of each image may be read apart, which are moved
+        alike and else augmented each for itself; a step then costs twice as much. 0 for one view.
     """
 
     recipe: Literal[3] = RECIPE
@@ -101,6 +103,7 @@ class RunConfig(Frozen):
     clip_norm: float = Field(5.0, ge=0, allow_inf_nan=False)
     patience: int | None = Field(None, ge=1, le=100_000)
     ema: float = Field(0, ge=0, lt=1)
+    consistency: float = Field(0, ge=0, le=100)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
     @model_validator(mode="before")

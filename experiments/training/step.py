@@ -11,6 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import Optimizer
@@ -29,7 +30,10 @@ class DivergedError(UserError):
 
 
 class Batch(NamedTuple):
-    """Augmented images (N, C, H, W), float32 in 0..1 on the device, and their encoded labels."""
+    """Augmented images (N, C, H, W), float32 in 0..1 on the device, and their encoded labels.
+
+    With two views of each image all first ones come first, then all second ones in the same order.
+    """
 
     inputs: Tensor
     targets: Targets
@@ -48,10 +52,18 @@ def batches_of_epoch(
     order = torch.randperm(len(pixels), generator=generator(config.seed, "order", epoch))
     augmentation = config.augmentation
     draws = augmentation.draw(len(pixels), partial(generator, config.seed, "augmentation", epoch))
+    views = [draws]
+    if config.consistency:
+        others = augmentation.draw(
+            len(pixels), partial(generator, config.seed, "second view", epoch)
+        )
+        views.append(augmentation.in_place_of(draws, others))
     for number in range(count_batches(config, len(pixels))):
         at = order[number * config.batch_size : (number + 1) * config.batch_size]
-        inputs = augmentation.augment(to_input(pixels[at], device), draws[at])
-        yield Batch(inputs, Targets(targets.classes[at], targets.lengths[at]))
+        images = to_input(pixels[at], device)
+        inputs = torch.cat([augmentation.augment(images, view[at]) for view in views])
+        again = at.repeat(len(views))
+        yield Batch(inputs, Targets(targets.classes[again], targets.lengths[again]))
 
 
 def labelled(images: Images, at: tuple[int, ...]) -> tuple[Tensor, list[str]]:
@@ -98,6 +110,9 @@ class Step:
         """
         scores = self._model(batch.inputs, batch.targets.classes.to(self.device))
         parts = self._objective.loss(scores, batch.targets)
+        if weight := self._config.consistency:
+            parts["consistency"] = disagreement(scores.steps)
+            parts["total"] = parts["total"] + weight * parts["consistency"]
         values = {name: part.item() for name, part in parts.items()}
         if not math.isfinite(values["total"]):
             raise diverged(self._config, f"the training loss is {values['total']}")
@@ -114,6 +129,18 @@ class Step:
             raise diverged(self._config, f"the gradient's norm is {float(torch.as_tensor(norm))}")
         self._optimizer.step()
         return values
+
+
+def disagreement(steps: Tensor) -> Tensor:
+    """How far the scores of two views of the same images are apart, a scalar.
+
+    The Kullback-Leibler divergence from each view to the other, which stands still, summed over the
+    steps; a mean over images and views (CR-CTC, arXiv:2410.05101).
+    steps: (2N, steps, classes), not normalised, the second views behind the first.
+    """
+    logs = steps.float().log_softmax(dim=-1)
+    others = logs.detach().roll(len(logs) // 2, dims=0)
+    return F.kl_div(logs, others, log_target=True, reduction="sum") / len(logs)
 
 
 def diverged(config: RunConfig, what: str) -> DivergedError:

@@ -28,6 +28,7 @@ class Movement(Augmentation):
         "shear": Range(0, 20),
     }
     parts: ClassVar[Mapping[str, int]] = {"affine": 5}
+    moving: ClassVar[frozenset[str]] = frozenset({"affine"})
 
     degrees: float = Field(10, ge=0, le=180)
     translate: Fraction = 0.1

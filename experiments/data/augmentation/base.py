@@ -28,6 +28,9 @@ class Augmentation(Frozen, ABC):
     # own, named by it: whatever else there is, it draws what it draws, and augmentations that share
     # a part draw the same for it.
     parts: ClassVar[Mapping[str, int]] = {}
+    # The parts that move what is written: they are the same in two views of an image, so that a
+    # column of features stands for the same place in both.
+    moving: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def augment(self, images: Tensor, draws: Tensor) -> Tensor:
@@ -43,6 +46,14 @@ class Augmentation(Frozen, ABC):
         """
         parts = [torch.rand((count, n), generator=stream(p)) for p, n in self.parts.items()]
         return torch.cat([torch.empty((count, 0)), *parts], dim=1)
+
+    def in_place_of(self, draws: Tensor, others: Tensor) -> Tensor:
+        """Other draws (N, D), but with what is written where those given have it."""
+        sizes = list(self.parts.values())
+        both = (torch.split(each, sizes, dim=1) for each in (draws, others))
+        pairs = zip(self.parts, *both, strict=True)
+        kept = [old if part in self.moving else new for part, old, new in pairs]
+        return torch.cat([torch.empty((len(draws), 0)), *kept], dim=1)
 
     def drawn(self, part: str, draws: Tensor, images: Tensor) -> Tensor:
         """(N, size) numbers of a part, where the images are."""

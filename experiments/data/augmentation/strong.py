@@ -44,6 +44,8 @@ class Strong(Movement):
         "erasing": 5,
     }
 
+    moving: ClassVar[frozenset[str]] = Movement.moving | {"elastic"}
+
     name: Literal["strong"] = "strong"
     elastic: float = Field(0.05, ge=0, le=0.2)
     contrast: Fraction = 0.4

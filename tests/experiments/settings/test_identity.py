@@ -57,6 +57,7 @@ OTHER = {
     "clip_norm": 4.0,
     "patience": 3,
     "ema": 0.999,
+    "consistency": 0.2,
     "precision": "bf16-mixed",
     "loss_options.allow_infeasible": True,
     "loss_options.shortcut_weight": 0.1,

@@ -17,6 +17,7 @@ from experiments.training.step import (
     Step,
     batches_of_epoch,
     count_batches,
+    disagreement,
     labelled,
 )
 
@@ -77,6 +78,71 @@ def test_an_epoch_shows_each_image_at_most_once_in_an_order_of_its_own(given):
             classes = batch.targets.classes[number, : batch.targets.lengths[number]]
             own = [objective.encode([t]).classes[0] for t in texts[image.numpy().tobytes()]]
             assert any(torch.equal(classes, one) for one in own)
+
+
+def test_two_views_are_moved_alike_and_are_else_of_their_own(given):
+    config, images, split = given
+    still = {"degrees": 0, "translate": 0, "scale": (1, 1), "shear": 0, "elastic": 0}
+    greys = {"contrast": 0, "noise": 0, "erasing": 0}
+
+    def views(strengths):
+        settings = {"consistency": 0.2, "augmentation": {"name": "strong"} | strengths}
+        chosen = run_config(SETTINGS, {"image.height": 16, "image.width": 80} | settings)
+        return batches(chosen, images, split)
+
+    for batch in views(greys):  # only moved
+        first, second = batch.inputs.chunk(2)
+        torch.testing.assert_close(first, second)
+    for batch in views(still):  # only with other greys
+        first, second = batch.inputs.chunk(2)
+        assert all(not torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    for batch in views({}):
+        assert len(batch.inputs) == 2 * config.batch_size
+        for part in batch.targets:
+            assert torch.equal(*part.chunk(2))
+
+
+def test_a_second_view_leaves_the_first_as_it_is(given):
+    _, images, split = given
+    strong = {"image.height": 16, "image.width": 80, "augmentation": "strong"}
+    one = batches(run_config(SETTINGS, strong), images, split)
+    two = batches(run_config(SETTINGS, strong | {"consistency": 0.2}), images, split)
+    for alone, both in zip(one, two, strict=True):
+        assert torch.equal(alone.inputs, both.inputs.chunk(2)[0])
+
+
+def test_disagreement_is_the_divergence_either_way_and_pulls_each_view_to_the_other():
+    steps = torch.randn((2 * 3, 4, 5), generator=torch.Generator().manual_seed(1))
+    one, other = (torch.distributions.Categorical(logits=view) for view in steps.double().chunk(2))
+    wanted = sum(
+        torch.distributions.kl_divergence(*pair).sum() for pair in ((one, other), (other, one))
+    ) / len(steps)
+    assert disagreement(steps).item() == pytest.approx(wanted.item(), rel=1e-5)
+    assert disagreement(steps[:3].repeat(2, 1, 1)).item() == pytest.approx(0, abs=1e-6)
+    moved = steps.clone().requires_grad_()
+    disagreement(moved).backward()
+    # The gradient of KL(q || softmax(x)) by x is softmax(x) - q, here a mean over the six.
+    first, second = steps.softmax(dim=-1).chunk(2)
+    expected = torch.cat([first - second, second - first]) / len(steps)
+    torch.testing.assert_close(moved.grad, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_loss_of_two_views_is_their_mean_and_how_far_they_are_apart(given):
+    config, *rest = given
+    views = {"consistency": 0.7, "augmentation.name": "strong"}
+    config = run_config(SETTINGS, {"image.height": 16, "image.width": 80} | views)
+    (batch, *_) = batches(config, *rest)
+    model, objective = build(config)
+    plain = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    torch.manual_seed(5)  # of the dropout
+    values = Step(config, model, objective, SGD(model.parameters(), lr=0.1))(batch)
+    torch.manual_seed(5)
+    scores = plain.train()(batch.inputs, batch.targets.classes)
+    loss = objective.loss(scores, batch.targets)["total"].item()
+    apart = disagreement(scores.steps).item()
+    assert apart > 0
+    assert values["consistency"] == pytest.approx(apart, rel=1e-4)
+    assert values["total"] == pytest.approx(loss + 0.7 * apart, rel=1e-4)
 
 
 class Spoilt:
