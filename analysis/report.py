@@ -13,7 +13,7 @@ from analysis.sections import writers
 from analysis.sections.chapter import Chapter, PictureOf, chapter
 from analysis.sections.glossary import write_glossary
 from analysis.sections.provenance import run_page, write_uncounted
-from analysis.sections.verdict import answer
+from analysis.sections.verdict import answer, write_arms
 from analysis.statistics import comparison as paired
 from analysis.tables import arms as tables
 from analysis.tables.load import Complete, Results, as_written, load
@@ -24,13 +24,20 @@ _QUESTION = (
     "every character and a stop?"
 )
 
+# What MLflow's own page of a run begins with: no table's cell holds a text of several lines.
+_DESCRIPTION = ["tags.mlflow.note.content"]
+
 
 class Written(NamedTuple):
-    """The files of a report, its figures apart, and its answer for each data set and split."""
+    """The files of a report, its figures apart, its answer for each data set and split, and a page.
+
+    summary: in Markdown, the answers with their tables of arms alone.
+    """
 
     files: list[Path]
     figures: list[Path]
     answers: list[str]
+    summary: str
 
 
 def write_report(
@@ -50,7 +57,7 @@ def write_report(
     made, *rest = build(results, chapters).write(folder, "report")
     page, figures = rest[0], rest[1:]
     csvs = {
-        "runs.csv": results.runs.drop(columns="folder").assign(
+        "runs.csv": results.runs.drop(columns=["folder", *_DESCRIPTION], errors="ignore").assign(
             page=[run_page(run, str(run_id)) for run_id, run in results.runs.iterrows()]
         ),
         "comparisons.csv": comparisons(chapters).set_index("dataset"),
@@ -61,7 +68,8 @@ def write_report(
         f"{c.section.dataset}, {c.section.split} split: {answer(c)}".replace("**", "")
         for c in chapters
     ]
-    return Written([page, made, *(folder / name for name in csvs)], figures, answers)
+    files = [page, made, *(folder / name for name in csvs)]
+    return Written(files, figures, answers, _summary(chapters))
 
 
 def read_chapters(results: Results, picture_of: PictureOf | None = None) -> list[Chapter]:
@@ -83,12 +91,25 @@ def build(results: Results, chapters: list[Chapter]) -> Page:
     page = Page(_TITLE)
     page.text(_QUESTION)
     for one in chapters:
-        page.text(f"## {plain(one.section.dataset)}, {one.section.split} split")
+        page.text(_heading(one))
         for write in writers().values():
             write(page, one)
     write_glossary(page)
     write_uncounted(page, results, [one.section for one in chapters])
     return page
+
+
+def _summary(chapters: list[Chapter]) -> str:
+    page = Page(_TITLE)
+    for one in chapters:
+        page.text(_heading(one))
+        page.text(answer(one))
+        write_arms(page, one)
+    return page.markdown()
+
+
+def _heading(one: Chapter) -> str:
+    return f"## {plain(one.section.dataset)}, {one.section.split} split"
 
 
 def markdown(results: Results) -> str:

@@ -32,6 +32,8 @@ from experiments.files import lock
 # Curves stand under this prefix, apart from the final metrics: MLflow takes the value at the last
 # step for a metric's own, and the last epoch is not the one that is kept.
 EPOCH = "epoch/"
+# Characters of a description; MLflow takes tags of at most 8,000.
+_DESCRIPTION = 7_900
 _EVERY_EPOCH = f"{EPOCH}val.exact_match"
 
 _log = logging.getLogger(__name__)
@@ -206,6 +208,12 @@ class RunRecord:
         """Tags beside those of the start."""
         entries = [RunTag(*tag) for tag in tags.items()]
         self._client.log_batch(self.run_id, tags=entries, synchronous=True)
+
+    def describe(self, markdown: str) -> None:
+        """What MLflow's page of the run shows first; cut at the end of a line where it is long."""
+        if len(markdown) > _DESCRIPTION:
+            markdown = markdown[:_DESCRIPTION].rpartition("\n")[0] + "\n"
+        self.set_tags({"mlflow.note.content": markdown})
 
     def log_data(self, name: str, folder: Path, data_digest: str) -> None:
         """Which data the run saw, by its digest."""

@@ -24,7 +24,7 @@ _LISTED = 40
 def write_verdict(page: Page, chapter: Chapter) -> None:
     """The answer, the table of arms, the forest plot."""
     page.text(answer(chapter))
-    _arms(page, chapter)
+    write_arms(page, chapter)
     if chapter.pairs:
         _forest(page, chapter, _ordered(chapter))
 
@@ -91,7 +91,8 @@ def _claimed_lead(chapter: Chapter, compared: Comparison) -> str:
     )
 
 
-def _arms(page: Page, chapter: Chapter) -> None:
+def write_arms(page: Page, chapter: Chapter) -> None:
+    """The table of arms, the best by validation first."""
     test = chapter.predictions[chapter.predictions["split"] == "test"]
     images = test.drop_duplicates("filename")
     page.text("### Arms")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from analysis.report import write_report
+from analysis.report import Written, write_report
 from analysis.tables.load import NoRunsError
 from experiments.errors import UserError
 from experiments.pages.pictures import pictures
@@ -29,15 +29,17 @@ def ablation_and_report(
         print(f"failed: {run.name}: {run.last_line()}; see {run.log}", file=sys.stderr)
     try:
         if outcome.made or outcome.skipped:
-            for file in report(data, out):
+            written = report(data, out)
+            for file in written.files:
                 parent.log_file(file)
+            parent.describe(written.summary)
     finally:
         parent.end("FAILED" if outcome.failed else "FINISHED")
     return not outcome.failed
 
 
-def report(data: Path | None, out: Path) -> list[Path]:
-    """Write the report of what MLflow holds; returns its files. Raises UserError without runs.
+def report(data: Path | None, out: Path) -> Written:
+    """Write the report of what MLflow holds. Raises UserError without runs.
 
     data: the data set of the runs, for pictures of their mistakes.
     """
@@ -51,4 +53,4 @@ def report(data: Path | None, out: Path) -> list[Path]:
         print(answer)
     for file in written.files:
         print(file)
-    return written.files
+    return written

@@ -91,6 +91,7 @@ def _make(
     record: RunRecord,
 ) -> None:
     record.log_params(config.flat())
+    record.describe(_description(config, images))
     record.log_data(images.name, folder, images.digest)
     record.set_tags({"split_digest": split.digest(images)})
 
@@ -158,6 +159,17 @@ def _log_results(
             record.log_file(write_learnt(Path(making), seen_before | learnt_by(images, split)))
         for file in write_tables(Path(making), images, split, readings, losses):
             record.log_file(file)
+
+
+def _description(config: RunConfig, images: Images) -> str:
+    """In Markdown: what the run is, what sets it apart, and the command that made it."""
+    apart = ", ".join(f"`{key}` = `{value}`" for key, value in config.identity().items())
+    return (
+        f"**{config.loss}**, decoder {config.decoder}, on {config.backbone}; trained on "
+        f"{images.name}, seed {config.seed}.\n\n"
+        f"Other than the defaults: {apart or 'nothing'}.\n\n"
+        f"Made by `{made_by()['command']}`.\n"
+    )
 
 
 def _tags(config: RunConfig, images: Images) -> dict[str, str]:

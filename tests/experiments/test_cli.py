@@ -131,6 +131,14 @@ def test_augmentations_are_shown_on_cells_of_ones_own(cli, data, tmp_path):
     assert (tmp_path / "figures/augmentation.png").is_file()
 
 
+def note_says_what_the_report_does(note, out, said):
+    """The answer and the arms are the first thing on the parent's page in MLflow."""
+    report = (out / "report/report.md").read_text().split("\n")
+    assert set(note.split("\n")) <= {*report, ""}
+    assert "### Arms" in note
+    assert said.strip().split("\n")[1].partition(": ")[2] in note.replace("**", "")
+
+
 def test_from_ablation_to_prediction(cli, data, tiny, tmp_path):
     out = tmp_path / "out"
     before = sorted((p, p.stat().st_mtime_ns) for p in data.rglob("*"))
@@ -142,11 +150,11 @@ def test_from_ablation_to_prediction(cli, data, tiny, tmp_path):
     # What other programs rely on: names of tags, metrics and artifacts, and the parent.
     runs = pd.read_csv(out / "report/runs.csv", dtype=str).set_index("tags.loss")
     assert set(runs.index) == {"ctc", "ce_stop"}
-    parent = runs["tags.mlflow.parentRunId"].unique()
-    assert len(parent) == 1
+    (parent,) = runs["tags.mlflow.parentRunId"].unique()
     tracker = Tracker(out)
-    record = tracker._client.get_run(parent[0])
+    record = tracker._client.get_run(parent)
     assert (record.data.tags["kind"], record.info.status) == ("ablation", "FINISHED")
+    note_says_what_the_report_does(record.data.tags["mlflow.note.content"], out, said)
     for _, run in runs.iterrows():
         for tag in ("backbone", "augmentation", "seed", "dataset", "split", "run_hash"):
             assert run[f"tags.{tag}"]
@@ -158,6 +166,8 @@ def test_from_ablation_to_prediction(cli, data, tiny, tmp_path):
         assert folder is not None
         config = run_config(json.loads((folder / "config.json").read_text()), {})
         assert config.run_hash(run["tags.data_digest"]) == run["tags.run_hash"]
+        apart = [f"`{key}` = `{value}`" for key, value in config.identity().items()]
+        assert all(one in tracker.tags(run["run_id"])["mlflow.note.content"] for one in apart)
         assert (folder / "weights.safetensors").is_file()
         read = pd.read_csv(folder / "predictions.csv", dtype=str, keep_default_na=False)
         columns = ["split", "filename", "truth", "reading", "confidence", "label_loss"]

@@ -73,6 +73,17 @@ def test_a_reader_does_not_hold_up_a_writer(tmp_path):
     record.end()
 
 
+def test_a_long_description_is_cut_at_the_end_of_a_line(tmp_path):
+    record = Tracker(tmp_path).start_parent("some", "key")
+    lines = [f"| arm {number} | {'x' * 90} |" for number in range(200)]
+    record.describe("\n".join(lines))
+    kept = Tracker(tmp_path).tags(record.run_id)["mlflow.note.content"].splitlines()
+    assert 50 < len(kept) < 200
+    assert kept == lines[: len(kept)]
+    record.describe("short")
+    assert Tracker(tmp_path).tags(record.run_id)["mlflow.note.content"] == "short"
+
+
 def test_an_unfinished_run_is_gone_on_with_and_epochs_are_logged_once(tmp_path):
     tracker = Tracker(tmp_path)
     history = [{"val.exact_match": 0.1}, {"val.exact_match": 0.2}, {"val.exact_match": 0.3}]
