@@ -82,6 +82,9 @@ def train(
     parent: Annotated[
         str | None, typer.Option(help="The MLflow run to file this one under.")
     ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="In place of a run: where the time of its steps goes.")
+    ] = False,
 ) -> None:
     """Make one run, or go on with it. The last line is its MLflow id."""
     from experiments.settings.presets import load_run
@@ -89,10 +92,16 @@ def train(
     settings = load_run(preset, config, set_)
     import torch
 
-    from experiments.training.run import data_folder, run
+    from experiments.training.run import data_folder, load_data, run
 
     if threads:
         torch.set_num_threads(threads)
+    if profile:
+        from experiments.training.profile import profile_training
+
+        images = load_data(settings, data_folder(data, out), out, judges=False)
+        print(profile_training(settings, images))
+        return
     print(run(settings, data_folder(data, out), out, parent))
 
 

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor
+from torch.autograd.profiler import record_function
 from torch.optim import Optimizer
 
 from experiments.data.images import Images
@@ -23,6 +24,9 @@ from experiments.settings.config import RunConfig
 from experiments.training.inference import to_input
 from losses import Objective, Targets
 from models import Reader
+
+# The parts of a step, under whose names a profiler sees their time.
+PARTS = ("augmentation", "forward", "loss", "backward", "clipping", "optimiser")
 
 
 class DivergedError(UserError):
@@ -60,8 +64,9 @@ def batches_of_epoch(
         views.append(augmentation.in_place_of(draws, others))
     for number in range(count_batches(config, len(pixels))):
         at = order[number * config.batch_size : (number + 1) * config.batch_size]
-        images = to_input(pixels[at], device)
-        inputs = torch.cat([augmentation.augment(images, view[at]) for view in views])
+        with record_function("augmentation"):
+            images = to_input(pixels[at], device)
+            inputs = torch.cat([augmentation.augment(images, view[at]) for view in views])
         again = at.repeat(len(views))
         yield Batch(inputs, Targets(targets.classes[again], targets.lengths[again]))
 
@@ -108,26 +113,31 @@ class Step:
         Raises DivergedError, with the weights as they were, for a loss or a gradient that is no
         finite number.
         """
-        scores = self._model(batch.inputs, batch.targets.classes.to(self.device))
-        parts = self._objective.loss(scores, batch.targets)
-        if weight := self._config.consistency:
-            parts["consistency"] = disagreement(scores.steps)
-            parts["total"] = parts["total"] + weight * parts["consistency"]
+        with record_function("forward"):
+            scores = self._model(batch.inputs, batch.targets.classes.to(self.device))
+        with record_function("loss"):
+            parts = self._objective.loss(scores, batch.targets)
+            if weight := self._config.consistency:
+                parts["consistency"] = disagreement(scores.steps)
+                parts["total"] = parts["total"] + weight * parts["consistency"]
         values = {name: part.item() for name, part in parts.items()}
         if not math.isfinite(values["total"]):
             raise diverged(self._config, f"the training loss is {values['total']}")
         self._optimizer.zero_grad()
-        self._fabric.backward(parts["total"])
-        # An infinite norm scales nothing.
-        norm = self._fabric.clip_gradients(
-            self._model,
-            self._optimizer,
-            max_norm=self._config.clip_norm or math.inf,
-            error_if_nonfinite=False,
-        )
+        with record_function("backward"):
+            self._fabric.backward(parts["total"])
+        with record_function("clipping"):
+            # An infinite norm scales nothing.
+            norm = self._fabric.clip_gradients(
+                self._model,
+                self._optimizer,
+                max_norm=self._config.clip_norm or math.inf,
+                error_if_nonfinite=False,
+            )
         if not torch.as_tensor(norm).isfinite():
             raise diverged(self._config, f"the gradient's norm is {float(torch.as_tensor(norm))}")
-        self._optimizer.step()
+        with record_function("optimiser"):
+            self._optimizer.step()
         return values
 
 

@@ -103,6 +103,13 @@ def test_an_ensemble_of_no_runs(cli, data, tmp_path):
     one_line(cli("ensemble", "--run", "gone", "--data", data, "--out", tmp_path), "--run", "--tta")
 
 
+def test_a_profile_makes_no_run(cli, data, tiny, tmp_path):
+    out = tmp_path / "out"
+    code, said, _ = cli("train", "--preset", tiny, "--data", data, "--out", out, "--profile")
+    assert (code, "images a second" in said) == (0, True)
+    assert not (out / "mlflow.db").exists()
+
+
 def test_a_wrong_option_is_exit_code_2(cli):
     assert cli("train", "--no-such-option")[0] == 2
 
