@@ -38,6 +38,10 @@ IMAGE_COLUMNS = ("split", "filename", "group", "clean", "part", "changed")
 READER_COLUMNS = ("reader", "filename", "reading")
 
 DIGESTS = "digests"
+# Of the parent run of an ablation: tags `primary.1` and on, the comparison that its preset names.
+PRIMARY = "primary"
+# Of the experiment: how many reports were written of its runs.
+REPORTS = "reports"
 # Of a run that was made again, since its files were not whole: the id of the new one.
 REPLACED = "replaced_by"
 

@@ -14,7 +14,7 @@ from analysis.sections.chapter import Chapter, PictureOf, chapter
 from analysis.sections.glossary import write_glossary
 from analysis.sections.provenance import run_page, write_uncounted
 from analysis.sections.verdict import answer, write_arms
-from analysis.statistics import comparison as paired
+from analysis.statistics.significance import ALPHA
 from analysis.tables import arms as tables
 from analysis.tables.load import Complete, Results, as_written, load
 
@@ -75,13 +75,7 @@ def write_report(
 def read_chapters(results: Results, picture_of: PictureOf | None = None) -> list[Chapter]:
     """The tables of each data set and split; picture_of as in `write_report`."""
     return [
-        chapter(
-            results,
-            section,
-            number,
-            paired.comparisons(section, results.predictions),
-            picture_of,
-        )
+        chapter(results, section, number, picture_of)
         for number, section in enumerate(tables.sections(results))
     ]
 
@@ -124,6 +118,7 @@ def comparisons(chapters: list[Chapter]) -> pd.DataFrame:
             *(one.section.dataset, one.section.digest, one.section.split, pair is one.headline),
             *(pair.first, pair.second, *pair.losses, pair.seeds, pair.images),
             *(pair.difference.estimate, pair.difference.low, pair.difference.high),
+            *(pair.level is not None, pair.level or ALPHA),
             *(pair.p, pair.p_exact, pair.p_equivalent, pair.family),
             *(pair.p_adjusted, pair.p_equivalent_adjusted, pair.visible),
             *(str(pair.judgement.verdict), pair.judgement.direction, pair.judgement.margin),
@@ -134,7 +129,7 @@ def comparisons(chapters: list[Chapter]) -> pd.DataFrame:
     ]
     heads = (
         "dataset data_digest split headline first second first_loss second_loss seeds images "
-        "difference low high p p_exact p_equivalent family p_adjusted p_equivalent_adjusted "
-        "visible judgement direction margin first_runs second_runs"
+        "difference low high planned level p p_exact p_equivalent family p_adjusted "
+        "p_equivalent_adjusted visible judgement direction margin first_runs second_runs"
     )
     return pd.DataFrame(rows, columns=heads.split())

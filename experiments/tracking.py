@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,17 @@ from mlflow.entities import DatasetInput, InputTag, LifecycleStage, Metric, Para
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from analysis.record import DIGESTS, EXPERIMENT, REPLACED, address, artifacts_of, digest, flaw
+from analysis.record import (
+    DIGESTS,
+    EXPERIMENT,
+    REPLACED,
+    REPORTS,
+    STORE,
+    address,
+    artifacts_of,
+    digest,
+    flaw,
+)
 from experiments.errors import UserError
 from experiments.files import lock
 
@@ -159,6 +170,18 @@ class Tracker:
     def tags(self, run_id: str) -> dict[str, str]:
         """The tags of a run that there is."""
         return dict(self._client.get_run(run_id).data.tags)
+
+    def count_report(self) -> None:
+        """Note that one more report was written; not in a store that is moved or read-only."""
+        experiment = self._client.get_experiment(self.experiment_id)
+        recorded = Path(local_file_uri_to_path(experiment.artifact_location))  # type: ignore[no-untyped-call]
+        writable = all(os.access(place, os.W_OK) for place in (self.out, self.out / STORE))
+        if recorded != self.out / "artifacts" or not writable:
+            return
+        with lock(self.out / "mlflow.lock"):
+            known = self._client.get_experiment(self.experiment_id).tags.get(REPORTS, "0")
+            number = int(known) if known.isdecimal() else 0
+            self._client.set_experiment_tag(self.experiment_id, REPORTS, str(number + 1))
 
     def _flaw(self, run: Run, *, weights: bool = True) -> str | None:
         return flaw(artifacts_of(self.out, run.info.run_id), run.data.tags, weights=weights)

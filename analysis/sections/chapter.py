@@ -18,6 +18,8 @@ from analysis.page.arm_names import LINES, Look, looks, short_names
 from analysis.page.page import Chart
 from analysis.statistics import comparison as paired
 from analysis.statistics.comparison import Comparison
+from analysis.statistics.named import Named
+from analysis.statistics.named import named as named_before
 from analysis.tables import arms as tables
 from analysis.tables.arms import Section
 from analysis.tables.load import Results
@@ -35,9 +37,9 @@ class Chapter:
 
     section: its runs. predictions: theirs, with `arm` and `seed`. arms: a row an arm, the best by
         validation first. pairs: arms that differ in the loss alone. headline: the one the answer is
-        about. people: the images that two people read; accuracy: all readers of these. audit: the
-        published claims. names: label -> short name; left_out: what those leave out. looks: of
-        labels.
+        about. named: the comparison that was named before the runs. people: the images that two
+        people read; accuracy: all readers of these. audit: the published claims. names: label ->
+        short name; left_out: what those leave out. looks: of labels.
     drawn: the labels of arms that figures show, the headline's first.
     prefix: of the names of its figures. picture_of: the images, for pictures of mistakes.
     """
@@ -48,6 +50,7 @@ class Chapter:
     arms: pd.DataFrame
     pairs: list[Comparison]
     headline: Comparison | None
+    named: Named | None
     people: Baseline | None
     accuracy: pd.DataFrame
     audit: Audit
@@ -78,10 +81,11 @@ def chapter(
     results: Results,
     section: Section,
     number: int,
-    pairs: list[Comparison],
     picture_of: PictureOf | None = None,
 ) -> Chapter:
     """The tables of a section; number: from 0, its place in the report; picture_of: see Chapter."""
+    named = named_before(section, results)
+    pairs = paired.comparisons(section, results.predictions, named)
     runs = section.runs
     predictions = results.predictions[results.predictions["run_id"].isin(runs.index)]
     predictions = predictions.assign(
@@ -89,7 +93,7 @@ def chapter(
         seed=predictions["run_id"].map(runs["config.seed"]).astype(str),
     )
     arms = tables.arms(section)
-    headline = paired.best_by_validation(section, pairs)
+    headline = paired.headline(section, pairs, named)
     people = humans.baseline(section, results)
     labels = list(arms["label"])
     first = [headline.first, headline.second] if headline else []
@@ -102,6 +106,7 @@ def chapter(
         arms=arms,
         pairs=pairs,
         headline=headline,
+        named=named,
         people=people,
         accuracy=humans.accuracy(people) if people else pd.DataFrame(),
         audit=audit(section, results, pairs),

@@ -13,6 +13,7 @@ from analysis.page.page import Page, code
 from analysis.sections.base import register
 from analysis.sections.chapter import ROWS, Chapter
 from analysis.sections.claims import speaks_of
+from analysis.sections.planned import looked_at, planned
 from analysis.statistics.comparison import CROSS_ENTROPY, CTC, Comparison
 from analysis.statistics.significance import Verdict
 
@@ -24,6 +25,9 @@ _LISTED = 40
 def write_verdict(page: Page, chapter: Chapter) -> None:
     """The answer, the table of arms, the forest plot."""
     page.text(answer(chapter))
+    if chapter.headline is not None:
+        page.text(planned(chapter, chapter.headline))
+    page.text(looked_at(chapter))
     write_arms(page, chapter)
     if chapter.pairs:
         _forest(page, chapter, _ordered(chapter))
@@ -46,10 +50,15 @@ def _sentence(chapter: Chapter, compared: Comparison) -> str:
     d, judgement = compared.difference, compared.judgement
     first, second = (f"**{chapter.names[x]}**" for x in (compared.first, compared.second))
     many = f" after correction for {compared.family} comparisons" if compared.family > 1 else ""
+    chosen = "the pair chosen by validation"
+    if compared.level is not None:
+        many = f", by itself at {100 * compared.level:.2g}%"
+    if chapter.named and chapter.named.in_time:
+        chosen = "the pair named before the runs"
     basis = (
         f"{signed(d.estimate)} points (95% interval {points(d)}; {p_is(compared.p_adjusted)}"
-        f"{many}; {count(compared.seeds, 'seed')}, {compared.images:,} leak-free test images, the "
-        "pair chosen by validation)."
+        f"{many}; {count(compared.seeds, 'seed')}, {compared.images:,} leak-free test images, "
+        f"{chosen})."
     )
     margin = _margin(compared)
     if judgement.verdict is Verdict.SHOWN:
@@ -62,6 +71,8 @@ def _sentence(chapter: Chapter, compared: Comparison) -> str:
         text = f"No difference is shown between {first} and {second}: {basis}"
         if d.low > 0 and compared.family > 1:
             text += " The interval, which knows of this one comparison only, leaves zero out."
+        elif d.low > 0 and compared.level is not None:
+            text += " The interval, which knows of this one look only, leaves zero out."
         if not pd.isna(compared.visible):
             text += (
                 f" One of {100 * compared.visible:.1f} points would have been shown four times out "
@@ -153,14 +164,16 @@ def write_comparisons(page: Page, chapter: Chapter) -> None:
     if not chapter.pairs:
         return
     ordered = _ordered(chapter)
+    family = sum(pair.level is None for pair in ordered)
     page.text("### The same arm but for the loss")
     page.text(
         "Difference in exact match on the leak-free test images, in points, over the seeds that "
         "both arms have, with its 95% interval for other seeds and images of the same kind. `p` is "
-        f"corrected for the {count(len(ordered), 'comparison')} of this table (Holm), as is the "
+        f"corrected for the {count(family, 'comparison')} of this table (Holm), as is the "
         f"judgement: **shown** which of the two reads more, or the two are **equivalent** within "
         f"{_margin(ordered[0])}, or neither. **Would show**: the true difference that data like "
         "these show four times out of five."
+        + (" The planned pair is tested by itself." if family < len(ordered) else "")
         + (
             " With one seed all this holds for that seed alone."
             if any(pair.one_seed for pair in ordered)
@@ -251,7 +264,8 @@ def _margin(pair: Comparison) -> str:
 
 def _judged(pair: Comparison) -> str:
     verdict = pair.judgement.verdict
+    planned = " (planned)" if pair.level is not None else ""
     if verdict is Verdict.SHOWN:
         side = "first" if pair.judgement.direction > 0 else "second"
-        return f"{verdict}: {side}"
-    return str(verdict)
+        return f"{verdict}: {side}{planned}"
+    return f"{verdict}{planned}"

@@ -10,6 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.statistics.intervals import MARGIN, Difference, Interval, paired_difference
+from analysis.statistics.looks import levels
+from analysis.statistics.named import Named
 from analysis.statistics.planning import Components, components
 from analysis.statistics.section_seeds import SectionSeeds, section_seeds
 from analysis.statistics.significance import (
@@ -45,6 +47,8 @@ class Comparison:
         of the family divided by its size; None where not even 100 points would.
     judgement: what all this lets one say.
     components: where the spread of the difference comes from; None with one seed.
+    level: of one that was named before the runs and is tested by itself, how small `p` has to be
+        at this number of seeds; None for one of the family.
     """
 
     arms: tuple[str, str]
@@ -65,6 +69,7 @@ class Comparison:
     visible: float | None
     judgement: Judgement
     components: Components | None
+    level: float | None = None
 
     @property
     def one_seed(self) -> bool:
@@ -88,13 +93,15 @@ class Comparison:
 
 
 def comparisons(
-    section: Section, predictions: pd.DataFrame, margin: float = MARGIN
+    section: Section, predictions: pd.DataFrame, named: Named | None = None
 ) -> list[Comparison]:
-    """Every two arms that differ in the loss alone, and what comes with it: one family.
+    """Every two arms that differ in the loss alone, and what comes with it.
 
-    margin: what is called equivalent may differ by less than this share of the images.
+    named: the comparison that was named before the runs. Where it was, and there are as many seeds
+    as at one of its looks, it is tested by itself; all others are one family.
     """
     found = []
+    margin = named.primary.margin if named and named.in_time else MARGIN
     seeds = section_seeds(section, predictions)
     for _, twins in section.runs.groupby("twin", sort=False):
         losses = {str(arm): str(rows["config.loss"].iloc[0]) for arm, rows in twins.groupby("arm")}
@@ -103,7 +110,23 @@ def comparisons(
                 compared = compare(section, predictions, a, b, seeds, margin)
                 if compared is not None:
                     found.append(compared)
-    return corrected(found)
+    alone = [_by_itself(pair, named) if named else None for pair in found]
+    family = iter(corrected([p for p, one in zip(found, alone, strict=True) if one is None]))
+    return [one or next(family) for one in alone]
+
+
+def _by_itself(pair: Comparison, named: Named) -> Comparison | None:
+    """The named comparison, judged at its look; None for any other, and where there is no look."""
+    look = named.look(pair.seeds)
+    if not named.in_time or look is None or {*named.arms} != {*pair.arms}:
+        return None
+    level = levels(named.primary.looks, ALPHA)[look]
+    return replace(
+        pair,
+        level=level,
+        visible=pair.difference.smallest_visible(level),
+        judgement=judge(pair.difference, pair.p, pair.p_equivalent, pair.judgement.margin, level),
+    )
 
 
 def corrected(family: list[Comparison]) -> list[Comparison]:
@@ -124,6 +147,17 @@ def corrected(family: list[Comparison]) -> list[Comparison]:
         )
         for pair, p, q in zip(family, of_difference, of_equivalence, strict=True)
     ]
+
+
+def headline(
+    section: Section, pairs: list[Comparison], named: Named | None = None
+) -> Comparison | None:
+    """What the answer is about: the pair that was named in time, else `best_by_validation`."""
+    if named and named.in_time:
+        for pair in pairs:
+            if {*pair.arms} == {*named.arms}:
+                return pair
+    return best_by_validation(section, pairs)
 
 
 def best_by_validation(section: Section, pairs: list[Comparison]) -> Comparison | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, partial
 from io import BytesIO
@@ -27,6 +27,7 @@ from analysis.record import (
     PREDICTIONS,
     READER_COLUMNS,
     READERS,
+    REPORTS,
     SEARCH,
     SETTINGS,
     STORE,
@@ -35,6 +36,7 @@ from analysis.record import (
     flaw,
     read_object,
 )
+from analysis.tables.primaries import Primary, of_all
 
 _UNFINISHED = ["run_id", "tags.mlflow.runName", "status"]
 _IMAGE = ["split", "filename"]
@@ -74,6 +76,9 @@ class Results:
         What it read stands in `predictions`.
     searches: what a search wrote down, by the id of its run.
     history: the curves of runs.
+    primaries: for each ablation that names one its primary comparison, as first named and as
+        changed since; the earliest ablation first.
+    reports: how many were written of these runs before.
     """
 
     runs: pd.DataFrame
@@ -83,6 +88,8 @@ class Results:
     ensembles: pd.DataFrame = field(default_factory=pd.DataFrame)
     searches: dict[str, dict[str, Any]] = field(default_factory=dict)
     history: History = no_history
+    primaries: list[list[Primary]] = field(default_factory=list)
+    reports: int = 0
 
 
 # The settings that a run wrote -> the same with those that it does not know yet.
@@ -136,6 +143,8 @@ def load(out: Path, complete: Complete = as_written) -> Results:
         ensembles=ensembles.assign(members=pd.Series({k: v for k, (v, _) in together.items()})),
         searches=searches,
         history=partial(_history, client),
+        primaries=of_all(dict(run.data.tags) for run in _all_of(client, "ablation")),
+        reports=sum(int(one.tags.get(REPORTS, 0)) for one in client.search_experiments()),
     )
 
 
@@ -152,16 +161,24 @@ def _search(client: MlflowClient, out: Path, kind: str) -> tuple[pd.DataFrame, p
 
 def _of_kind(client: MlflowClient, out: Path, kind: str) -> pd.DataFrame:
     """All of a kind, with the folders of their artifacts, and what is wrong with those."""
+    rows = [_row(run, artifacts_of(out, run.info.run_id)) for run in _all_of(client, kind)]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*_UNFINISHED, "folder", "flaw"])
+
+
+def _all_of(client: MlflowClient, kind: str) -> Iterator[Run]:
     experiments = [one.experiment_id for one in client.search_experiments()]
-    rows: list[dict[str, object]] = []
     token: str | None = ""
     while experiments and token is not None:
         page = client.search_runs(
             experiments, f"tags.kind = '{kind}'", max_results=1_000, page_token=token or None
         )
-        rows += [_row(run, artifacts_of(out, run.info.run_id)) for run in page]
+        yield from page
         token = page.token or None
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*_UNFINISHED, "folder", "flaw"])
+
+
+def _reports(client: MlflowClient) -> int:
+    counts = (one.tags.get(REPORTS, "") for one in client.search_experiments())
+    return sum(int(count) for count in counts if count.isdecimal())
 
 
 def _row(run: Run, folder: Path) -> dict[str, object]:

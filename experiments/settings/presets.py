@@ -17,6 +17,7 @@ from experiments.errors import UserError
 from experiments.limits import refuse_long
 from experiments.schema import MOST_SEEDS, Frozen
 from experiments.settings.config import RunConfig, merge, one_line, run_config
+from experiments.settings.primary import Primary
 from experiments.settings.search_space import Search
 from experiments.settings.stages import Stage
 
@@ -29,6 +30,8 @@ _DEEPEST = 16
 # hash of digits alone, or a charset.
 _TEXTS = {name for name, field in RunConfig.model_fields.items() if field.annotation is str}
 
+_TABLES: dict[str, type[Frozen]] = {"stages": Stage, "primary": Primary}
+
 
 class Preset(Frozen):
     """A config file: what all of its runs share, the seeds, and the grids over them.
@@ -36,6 +39,7 @@ class Preset(Frozen):
     stages: runs that come first, by the name under which `start` asks for them.
     grid: each entry maps dotted keys to lists; its runs are the product of these lists.
     search: how its arms are tuned by `make search`; an ablation leaves it alone.
+    primary: the comparison that it is made for; without one all pairs are corrected together.
     """
 
     run: dict[str, Any] = Field(default_factory=dict)
@@ -43,6 +47,7 @@ class Preset(Frozen):
     stages: dict[str, Stage] = Field(default_factory=dict)
     grid: tuple[dict[str, list[Any]], ...] = ({},)
     search: Search = Search()
+    primary: Primary | None = None
 
     @model_validator(mode="after")
     def _stages_come_to_an_end(self) -> Preset:
@@ -54,6 +59,13 @@ class Preset(Frozen):
                 if start in before:
                     raise ValueError(f"stages.{start}.start: it starts from itself in the end")
                 before.append(start)
+        return self
+
+    @model_validator(mode="after")
+    def _looks_are_seeds(self) -> Preset:
+        looks = self.primary.looks if self.primary else ()
+        if looks and self.seeds not in looks:
+            raise ValueError(f"primary.looks: {self.seeds}, the preset's seeds, is none of them")
         return self
 
     def points(self, seeds: list[int] | None = None) -> list[dict[str, Any]]:
@@ -93,7 +105,7 @@ def load_preset(name: str) -> Preset:
     try:
         return Preset.model_validate(_parsed(path, tomllib.loads))
     except ValidationError as error:
-        raise UserError(f"{path}: {one_line(error, Preset, {'stages': Stage})}") from error
+        raise UserError(f"{path}: {one_line(error, Preset, _TABLES)}") from error
     except ValueError as error:  # also of a number of too many digits
         raise UserError(f"{path}: not TOML ({error}); correct it") from error
 

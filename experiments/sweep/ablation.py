@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from analysis.tables.primaries import Primary
 from experiments.data.cells import read_cells
 from experiments.data.images import Images
 from experiments.files import lock, write_whole
@@ -16,6 +17,7 @@ from experiments.settings.stages import Data
 from experiments.sweep.grid import Grid, Run
 from experiments.sweep.orchestrator import work
 from experiments.sweep.plan import Planned, plan, stage_folder
+from experiments.sweep.primary import primary, put_on_record
 from experiments.sweep.processes import LocalProcesses, side_by_side, threads_each
 from experiments.sweep.runner import Job
 from experiments.tracking import RunRecord, Tracker
@@ -49,7 +51,7 @@ def ablation(
     KeyboardInterrupt, after the runs have stopped, for Ctrl-C.
     """
     same = data_folder(data, out)
-    runs, folders, images = _plan(preset, seeds, same, out)
+    runs, folders, images, named = _plan(preset, seeds, same, out)
     jobs = jobs or side_by_side()
     busy = f"{out}: another ablation is at work there; wait for it, or set OUT (--out)"
     # Before the parent is touched: it may be the other one's as well.
@@ -63,6 +65,8 @@ def ablation(
         parent = tracker.start_parent(f"{preset_name} on {images.name}", key)
         tags = {"preset": preset_name, "dataset": images.name, "data_digest": images.digest}
         parent.set_tags(tags)
+        if named is not None:
+            put_on_record(named, preset, tracker, parent)
         missing = [one for one in runs if not tracker.finished(one.run_hash)]
         threads = threads_each(jobs)
         try:
@@ -85,8 +89,10 @@ def ablation(
 
 def _plan(
     preset: Preset, seeds: list[int] | None, same: Path, out: Path
-) -> tuple[list[Planned], dict[Data, Path], Images]:
-    """All runs, the folder of each data set, and the images of the preset's own, all checked."""
+) -> tuple[list[Planned], dict[Data, Path], Images, Primary | None]:
+    """All runs, the folder of each data set, the images of the preset's own, its primary
+    comparison; all checked.
+    """
     points = preset.points(seeds)
     # First under digests that are none, to learn which runs there are to be on which data.
     names: dict[Data, str] = {name: name for name in get_args(Data)}
@@ -96,7 +102,8 @@ def _plan(
     folders = {name: stage_folder(name, same, out) for name in by_data}
     images = {name: _check(configs, folders[name], out) for name, configs in by_data.items()}
     digests = {name: found.digest for name, found in images.items()}
-    return plan(points, preset.stages, digests), folders, images["same"]
+    named = primary(preset, seeds, digests)
+    return plan(points, preset.stages, digests), folders, images["same"], named
 
 
 def _check(configs: list[RunConfig], folder: Path, out: Path) -> Images:

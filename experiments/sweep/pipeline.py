@@ -43,12 +43,14 @@ def report(data: Path | None, out: Path) -> Written:
 
     data: the data set of the runs, for pictures of their mistakes.
     """
-    Tracker(out, reading=True)  # raises for a store that is none, damaged or of another MLflow
+    # Raises for a store that is none, damaged or of another MLflow.
+    tracker = Tracker(out, reading=True)
     picture_of = pictures(data, out)
     try:
         written = write_report(out, out / "report", picture_of, completed)
     except NoRunsError as error:
         raise UserError(f"{error}; make some with: make ablation") from error
+    tracker.count_report()
     for answer in written.answers:
         print(answer)
     for file in written.files:
