@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.stats import beta, binom
+from sklearn.calibration import calibration_curve
+from sklearn.isotonic import IsotonicRegression
 
 from analysis.statistics.intervals import Interval, share
 
@@ -117,23 +119,40 @@ def reliability(
     Columns: readings (how many), confidence (their mean), and the share that is right with its
     95% interval: estimate, low, high. Ordered by confidence.
     """
-    read = pd.DataFrame(
-        {"confidence": np.asarray(confidences, float), "right": np.asarray(right, bool)}
+    sure, hit = np.asarray(confidences, float), np.asarray(right, bool)
+    shares, means = calibration_curve(hit, sure, n_bins=bins, strategy="quantile")
+    # How many it took for each: it has the ends of its bins from here, and leaves empty ones out.
+    inner = np.percentile(sure, np.linspace(0, 1, bins + 1) * 100)[1:-1]
+    sizes = np.bincount(np.searchsorted(inner, sure))
+    sizes = sizes[sizes > 0]
+    found = [share(round(s * n), int(n)) for s, n in zip(shares, sizes, strict=True)]
+    return pd.DataFrame(
+        {
+            "readings": sizes,
+            "confidence": means,
+            "estimate": shares,
+            "low": [one.low for one in found],
+            "high": [one.high for one in found],
+        }
     )
-    where = pd.qcut(read["confidence"], bins, labels=False, duplicates="drop")
-    # All of one confidence: that is one bin, which has no width.
-    by_bin = read.groupby(where.fillna(0))
-    table = by_bin.agg(
-        readings=("right", "size"), confidence=("confidence", "mean"), hits=("right", "sum")
-    )
-    shares = [
-        share(int(hits), int(n)) for hits, n in zip(table["hits"], table["readings"], strict=True)
-    ]
-    return table.drop(columns="hits").assign(
-        estimate=[s.estimate for s in shares],
-        low=[s.low for s in shares],
-        high=[s.high for s in shares],
-    )
+
+
+def calibrated(
+    confidences: Sequence[float] | pd.Series,
+    right: Sequence[bool] | pd.Series,
+    others: Sequence[float] | pd.Series,
+) -> npt.NDArray[np.float64]:
+    """The other readings' confidences as they should be, by what these ones were worth.
+
+    confidences, right: of readings that choose nothing else and judge nothing. others: any.
+
+    Isotonic regression (Zadrozny and Elkan, 2002): the rising steps that are nearest to right and
+    wrong. The order of the readings stays, so that no threshold keeps others than before.
+    """
+    steps = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+    steps.fit(np.asarray(confidences, float), np.asarray(right, float))
+    found: npt.NDArray[np.float64] = steps.predict(np.asarray(others, float))
+    return found
 
 
 def calibration_error(

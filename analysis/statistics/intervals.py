@@ -209,15 +209,21 @@ def _mean_and_variances(
     imagined: npt.NDArray[np.float64],
     others: SeedSpread,
 ) -> tuple[float, _Parts]:
-    """The mean, with imagined images of these values in every seed; its variance by `_parts`."""
+    """The mean, with imagined images of these values in every seed; its variance by `_parts`.
+
+    It is not below what the images that there are give alone: in many seeds an imagined one may
+    vary less than they do.
+    """
     size = float(sizes.mean())
+    own = ((sums - sums.sum() / (len(sums) * sizes.sum()) * sizes) / size).mean(axis=0)
+    alone = float((own**2).sum()) / max(len(own) - 1, 1) / len(own)
     sums = np.hstack([sums, np.tile(imagined * size, (len(sums), 1))])
     sizes = np.append(sizes, np.full(len(imagined), size))
     mean = float(sums.sum() / (len(sums) * sizes.sum()))
     # What each group moves the mean by, times the number of groups.
     parts = _parts((sums - mean * sizes) / size, others)
     least = float(((imagined - imagined.mean()) ** 2).sum()) / len(sizes) ** 2
-    return mean, parts._replace(of_images=max(parts.of_images, least))
+    return mean, parts._replace(of_images=max(parts.of_images, least, alone - parts.of_seeds))
 
 
 def _quantile(p: float, freedom: int, groups: int | None, of_seeds: float) -> float:

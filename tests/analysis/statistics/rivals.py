@@ -58,9 +58,11 @@ def alone(right: npt.NDArray[np.bool_], groups: npt.NDArray[np.int_]) -> Ends:
 
 
 def images_alone(right: npt.NDArray[np.bool_], groups: npt.NDArray[np.int_]) -> Ends:
-    """For these very seeds: Student's interval of the images' mean gains."""
+    """For these very seeds: Student's interval of the images' mean gains, as a ratio of sums."""
     gains = pairs_of(per_group(right, groups)).mean(axis=1)
-    half = scipy.stats.t.isf(0.025, gains.shape[1] - 1) * scipy.stats.sem(gains, axis=1)
+    sizes = np.bincount(np.unique(groups, return_inverse=True)[1])
+    apart = gains - np.outer(gains.mean(axis=1), sizes / sizes.mean())
+    half = scipy.stats.t.isf(0.025, gains.shape[1] - 1) * scipy.stats.sem(apart, axis=1)
     return list(zip(gains.mean(axis=1) - half, gains.mean(axis=1) + half, strict=True))
 
 

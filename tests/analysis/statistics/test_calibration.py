@@ -6,7 +6,15 @@ import scipy.stats
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from analysis.statistics.calibration import Kept, UnreachableError, reject_below, reject_safely
+from analysis.statistics.calibration import (
+    Kept,
+    UnreachableError,
+    calibrated,
+    calibration_error,
+    reject_below,
+    reject_safely,
+    reliability,
+)
 
 # Few different confidences, so that many are tied.
 READINGS = st.lists(st.tuples(st.integers(0, 8).map(lambda n: n / 8), st.booleans()), min_size=1)
@@ -131,3 +139,44 @@ def test_a_safe_threshold_holds_on_new_readings_and_the_other_does_not():
     assert safe <= 0.05 + 2 * 0.0155
     assert unproved > 0.3
     assert more - 0.15 < kept < more
+
+
+# Among readings of one confidence there may be none that another bin takes.
+CONFIDENCES = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60)
+
+
+@given(CONFIDENCES, st.integers(1, 12))
+def test_bins_hold_all_readings_and_are_those_of_their_quantiles(readings, bins):
+    sure = np.array([sure for sure, _ in readings])
+    right = np.array([hit for _, hit in readings])
+    table = reliability(list(sure), list(right), bins)
+    assert table["readings"].sum() == len(readings)
+    ends = np.cumsum(table["readings"])
+    order = np.argsort(sure, kind="stable")
+    for at, (begin, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        members = order[begin:end]
+        assert table["confidence"][at] == pytest.approx(sure[members].mean())
+        assert table["estimate"][at] == pytest.approx(right[members].mean())
+        assert table["low"][at] <= table["estimate"][at] + 1e-9
+        assert table["high"][at] >= table["estimate"][at] - 1e-9
+
+
+def test_too_sure_confidences_are_put_right_on_readings_that_they_were_not_fitted_on():
+    rng = np.random.default_rng(3)
+    sure = rng.beta(3, 0.3, 8000)
+    # Right less often than they say.
+    right = rng.random(8000) < sure**3
+    mended = calibrated(sure[:4000], right[:4000], sure[4000:])
+    before = calibration_error(list(sure[4000:]), list(right[4000:]))
+    after = calibration_error(list(mended), list(right[4000:]))
+    assert before > 0.1
+    assert after < before / 4
+    # No reading passes another, so that a threshold keeps the same ones.
+    order = np.argsort(sure[4000:])
+    assert (np.diff(mended[order]) >= 0).all()
+
+
+def test_by_hand_the_steps_are_means_of_those_out_of_order():
+    # 0.6 is wrong behind 0.5, which is right: both are worth a half.
+    found = calibrated([0.4, 0.5, 0.6, 0.9], [False, True, False, True], [0.1, 0.55, 0.9, 1.0])
+    assert found == pytest.approx([0.0, 0.5, 1.0, 1.0])
