@@ -1,6 +1,6 @@
 """How intervals do in worlds whose truth is known; as a command, the tables of the README here.
 
-python -m tests.analysis.statistics.simulate WORLDS
+python -m tests.analysis.statistics.simulate TABLE WORLDS
 """
 
 from __future__ import annotations
@@ -10,8 +10,13 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from tests.analysis.statistics.rivals import METHODS, images_alone, pairs_of
+from analysis.statistics.intervals import paired_difference
+from analysis.statistics.looks import levels
+from analysis.statistics.seed_spread import of_differences, squares
+from analysis.statistics.significance import ALPHA, exact_mcnemar, holm
+from tests.analysis.statistics.rivals import METHODS, images_alone, pairs_of, per_group
 from tests.analysis.statistics.worlds import World
 
 
@@ -87,41 +92,127 @@ def two_pairs() -> None:
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
-def main(worlds: int) -> None:
-    """Print the tables."""
-    two_pairs()
+class Errors(NamedTuple):
+    """How often something is shown where there is nothing, in percent of the worlds.
+
+    planned: the planned pair at any of its looks, by their levels. unplanned: the same at 5% each.
+    family: any of the other pairs at the last look, corrected for each other (Holm).
+    everything: any pair at the last look, all of them corrected together, none planned.
+    """
+
+    planned: float
+    unplanned: float
+    family: float
+    everything: float
+
+
+def errors(world: World, looks: tuple[int, ...], worlds: int, seed: int) -> Errors:
+    """In worlds without a difference; the first pair is the planned one."""
+    rng = np.random.default_rng(seed)
+    bounds = levels(looks, ALPHA)
+    shown = []
+    for right, groups in world.draw(rng, worlds):
+        planned = [p_values(right[:, :n], groups, 1)[0] for n in looks]
+        last = p_values(right, groups, world.arms // 2)
+        shown.append(
+            (
+                any(p < bound for p, bound in zip(planned, bounds, strict=True)),
+                any(p < ALPHA for p in planned),
+                min(holm(last[1:])) < ALPHA,
+                min(holm(last)) < ALPHA,
+            )
+        )
+    return Errors(*(100 * np.array(shown).mean(axis=0)))
+
+
+def p_values(right: npt.NDArray[np.bool_], groups: npt.NDArray[np.int_], pairs: int) -> list[float]:
+    """Those of the report, of the first so many pairs; 1 where they are above 5% at sight."""
+    values = per_group(right, groups)
+    total, found = of_differences(values), []
+    for place, gain in enumerate(pairs_of(values)[:pairs]):
+        first, second = right[2 * place], right[2 * place + 1]
+        others = total.without(squares(gain / np.sqrt(2))).spread
+        difference = paired_difference(first, second, groups, others)
+        if difference.low <= 0 <= difference.high:
+            found.append(1.0)
+        else:
+            found.append(max(difference.p_different(), exact_mcnemar(first, second, groups)))
+    return found
+
+
+OWN = "shared over all arms"
+# All worlds that the intervals are to hold in; without an effect of seeds arms share none.
+GOALS = [
+    World(runs=runs, seeds=luck, together=together, groups=groups)
+    for runs in (2, 3, 5, 8)
+    for luck, together in ((0.0, 0.0), (0.1, 0.0), (0.1, 0.6))
+    for groups in (500, 1200)
+]
+
+
+def _compared(named: Iterable[tuple[str, World]], methods: Iterable[str], worlds: int) -> None:
     print("| world | method | coverage | agree | narrower | half-width | from images alone |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
-    base = ("shared over all arms", "as before")
-    for luck in (0.0, 0.1):
-        for runs in (2, 3, 5, 8):
-            world = World(runs=runs, seeds=luck)
-            for name, m in measure(world, base, worlds, runs).items():
-                print(_line(f"8 arms, seeds {luck:g}, {runs} seeds", name, m), flush=True)
-    for arms in (2, 4, 6, 16):
-        for runs in (2, 5):
-            for luck in (0.0, 0.1):
-                world = World(arms=arms, runs=runs, seeds=luck)
-                for name, m in measure(world, base[:1], worlds * 8 // arms, runs).items():
-                    print(_line(f"{arms} arms, seeds {luck:g}, {runs} seeds", name, m), flush=True)
-    others = {
-        "arms correlated 0.6": World(together=0.6),
-        "500 groups": World(groups=500),
-        "seeds 0.2": World(seeds=0.2),
-        "one arm unstable (1.0)": World(unstable=1.0),
-        "5 points": World(difference=0.05, accuracy=0.9),
-        "accuracy 0.97": World(difference=0.01, accuracy=0.97),
-    }
-    for what, world in others.items():
-        methods = ("shared over all arms", "moderated (Smyth)")
-        for name, m in measure(world, methods, worlds, 3).items():
-            print(_line(f"8 arms, 2 seeds, {what}", name, m), flush=True)
-    for runs in (2, 5):
-        peers = [name for name in METHODS if name not in base]
-        world = World(runs=runs)
-        for name, m in measure(world, peers, worlds // 4, 5).items():
-            print(_line(f"8 arms, seeds 0.1, {runs} seeds, peers", name, m), flush=True)
+    for what, world in named:
+        for name, m in measure(world, methods, worlds, world.runs).items():
+            print(_line(what, name, m), flush=True)
 
+
+def _named(world: World) -> tuple[str, World]:
+    words = [f"{world.runs} seeds", f"effect {world.seeds:g}"]
+    words += [f"correlated {world.together:g}"] * bool(world.together)
+    words += [f"{world.groups} groups"] * (world.groups != World.groups)
+    words += [f"{world.arms} arms"] * (world.arms != World.arms)
+    return ", ".join(words), world
+
+
+def goals(worlds: int) -> None:
+    """Every world that the intervals are to hold in."""
+    _compared(map(_named, GOALS), [OWN], worlds)
+
+
+def before(worlds: int) -> None:
+    """What the project had first beside what it has."""
+    found = [World(runs=runs, seeds=luck) for luck in (0.0, 0.1) for runs in (2, 3, 5, 8)]
+    _compared(map(_named, found), ["as before", OWN], worlds)
+
+
+def harder(worlds: int) -> None:
+    """Few arms, unlike arms, large effects: what the intervals were not made for."""
+    found = [_named(World(arms=arms, runs=runs)) for arms in (2, 4, 16) for runs in (2, 5)]
+    found += [
+        ("2 seeds, effect 0.2", World(seeds=0.2)),
+        ("2 seeds, one arm of effect 1", World(unstable=1.0)),
+        ("2 seeds, accuracy 0.97", World(difference=0.01, accuracy=0.97)),
+    ]
+    _compared(found, [OWN, "moderated (Smyth)"], worlds)
+
+
+def peers(worlds: int) -> None:
+    """What others use, in the same worlds."""
+    found = [World(runs=runs, seeds=luck) for luck in (0.0, 0.1) for runs in (2, 5)]
+    _compared(map(_named, found), [OWN, "bootstrap over both", "mixed model, Wald"], worlds)
+
+
+def families(worlds: int) -> None:
+    """How often something is shown where there is nothing."""
+    print("| world | looks | planned | the same, 5% each | the others (Holm) | all, none planned |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    for luck in (0.0, 0.1):
+        for looks in ((5,), (2, 5), (2, 5, 8)):
+            world = World(runs=looks[-1], seeds=luck, difference=0.0, groups=500)
+            found = errors(world, looks, worlds, 7)
+            at = ", ".join(map(str, looks))
+            cells = " | ".join(f"{one:.1f}" for one in found)
+            print(f"| effect {luck:g} | {at} | {cells} |", flush=True)
+
+
+def pairs(worlds: int) -> None:  # noqa: ARG001
+    """Two pairs like those of the quick ablation."""
+    two_pairs()
+
+
+TABLES = {one.__name__: one for one in (goals, before, harder, peers, families, pairs)}
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400)
+    TABLES[sys.argv[1]](int(sys.argv[2]) if len(sys.argv) > 2 else 300)
