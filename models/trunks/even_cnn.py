@@ -5,11 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from models.trunks.base import register
-from models.trunks.blocks import Residual, convolution
-
-# Variance of what an image is normalised by, where a pixel is 1/0.226 of a unit: an image whose
-# deviation is below 0.02 of the range from black to white stays nearly empty.
-_EPSILON = 0.01
+from models.trunks.blocks import Residual, convolution, even_contrast
 
 
 @register("even_cnn")
@@ -23,7 +19,7 @@ def even_cnn(channels: int) -> nn.Sequential:
     0.27 M parameters; strides 16 in height and 8 in width as built.
     """
     return nn.Sequential(
-        nn.InstanceNorm2d(channels, eps=_EPSILON),
+        even_contrast(channels),
         *convolution(channels, 16, stride=2),
         *convolution(16, 32),
         nn.MaxPool2d((2, 2)),
