@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-# Variance of what an image is normalised by, where a pixel is 1/0.226 of a unit: an image whose
-# deviation is below 0.02 of the range from black to white stays nearly empty.
-_EPSILON = 0.01
-
 
 class Residual(nn.Module):
     """Two 3x3 convolutions around a shortcut (He et al., 2016)."""
@@ -33,8 +29,3 @@ def convolution(inside: int, outside: int, stride: int = 1) -> list[nn.Module]:
         nn.BatchNorm2d(outside),
         nn.ReLU(inplace=True),
     ]
-
-
-def even_contrast(channels: int) -> nn.Module:
-    """Every image brought to one brightness and contrast: pencil is seen as ink is."""
-    return nn.InstanceNorm2d(channels, eps=_EPSILON)

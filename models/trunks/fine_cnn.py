@@ -5,20 +5,28 @@ from __future__ import annotations
 from torch import nn
 
 from models.trunks.base import register
-from models.trunks.blocks import Residual, convolution, even_contrast
+from models.trunks.blocks import Residual, convolution
+
+# Variance of what an image is normalised by, where a pixel is 1/0.226 of a unit: an image whose
+# deviation is below 0.02 of the range from black to white stays nearly empty.
+_EPSILON = 0.01
 
 
 @register("fine_cnn")
 def fine_cnn(channels: int) -> nn.Sequential:
-    """As even_cnn, but the first layer answers at every pixel, the second at every other one.
+    """As small_cnn, with three changes.
 
-    In cells of 60x34 pixels a decimal point is two pixels wide. A first layer of 16 channels is
-    cheap at any size; what comes after it sees as many places as in even_cnn.
+    Every image is brought to one brightness and contrast first. The first layer answers at every
+    pixel, where small_cnn's answers at every other one: in cells of 60x34 pixels a decimal point is
+    two pixels wide; the layers that see most places are narrower instead. The last layer reads
+    windows of four rows at an eighth of the height, where small_cnn has another 3x3 convolution and
+    takes the maximum of two: what stands above what is kept, as with the rows at an eighth in
+    SVTRv2 (arXiv:2411.15858).
 
     0.27 M parameters; strides 16 in height and 8 in width as built.
     """
     return nn.Sequential(
-        even_contrast(channels),
+        nn.InstanceNorm2d(channels, eps=_EPSILON),
         *convolution(channels, 16),
         *convolution(16, 32, stride=2),
         nn.MaxPool2d((2, 2)),
