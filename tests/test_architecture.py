@@ -18,6 +18,29 @@ ALLOWED = {
     "experiments": set(PACKAGES),
 }
 
+# The folders and modules of a package, floor by floor: each imports only from floors below its own.
+FLOORS = {
+    "experiments": [
+        {"errors", "schema", "seeding"},
+        {"files", "limits", "options", "optimizers"},
+        {"data", "store"},
+        {"settings", "tracking"},
+        {"training"},
+        {"deploy", "pages"},
+        {"sweep"},
+        {"search"},
+        {"__main__"},
+    ],
+    "analysis": [
+        {"files", "metrics", "plugins", "record"},
+        {"tables"},
+        {"statistics"},
+        {"findings", "page"},
+        {"sections"},
+        {"report"},
+    ],
+}
+
 
 def imports(file: Path) -> set[str]:
     """Every module that a file imports, wherever in it the import stands."""
@@ -49,10 +72,29 @@ def test_the_table_of_plugins_is_the_same_in_the_three_rooms_that_know_nothing_o
     assert all(other.read_text() == one.read_text() for other in others)
 
 
-def test_data_knows_no_settings():
-    # Settings are made of what data and training declare, never the other way round.
-    for file in (ROOT / "experiments/data").rglob("*.py"):
-        assert not [name for name in imports(file) if "experiments.settings" in name], file
+@pytest.mark.parametrize("package", FLOORS)
+def test_folders_import_only_from_the_floors_below_them(package):
+    floor_of = {room: floor for floor, rooms in enumerate(FLOORS[package]) for room in rooms}
+    for file in files(package):
+        own, *_ = file.relative_to(ROOT / package).with_suffix("").parts
+        if own == "__init__":
+            continue
+        for name in imports(file):
+            root, _, inside = name.partition(".")
+            used = inside.partition(".")[0]
+            # What a package itself has, such as its name, is no room of it.
+            if root == package and used in floor_of.keys() - {own}:
+                assert floor_of[used] < floor_of[own], f"{file} imports {name}"
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_every_folder_has_its_floor(package):
+    rooms = {
+        path.stem
+        for path in (ROOT / package).iterdir()
+        if path.suffix == ".py" or any(path.rglob("*.py"))
+    }
+    assert rooms - {"__init__"} == set().union(*FLOORS[package])
 
 
 def test_analysis_never_imports_torch():
