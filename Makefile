@@ -6,7 +6,7 @@ JOBS   ?=
 SEEDS  ?=
 PORT   ?= 5000
 IMAGES ?=
-RUN    ?= champion
+RUN    ?=
 OUTPUT ?=
 ACCURACY ?=
 ARM ?=
@@ -40,7 +40,8 @@ help:  ## This list
 	@echo "experiments/configs or a .toml file, empty for the one that the target's line names; OUT"
 	@echo "($(OUT)) all state; JOBS runs side by side; SEEDS a count (3) or a list (4,7); PORT"
 	@echo "($(PORT)) of the UI or server; PYTHON ($(PYTHON));"
-	@echo "IMAGES a folder, an image or a quoted pattern; RUN ($(RUN)) an MLflow id; OUTPUT a new"
+	@echo "IMAGES a folder, an image or a quoted pattern; RUN an MLflow id, ctc or ce_stop (readers"
+	@echo "that come with the suite), empty for the champion, or ctc without one; OUTPUT a new"
 	@echo "CSV; ACCURACY (0.98): mark readings too unsure to be right that often; ARM and TRIALS of"
 	@echo "a search: one loss or arm in place of all, and for each how many."
 
@@ -76,10 +77,10 @@ audit: $(READY)  ## What is wrong with DATA, for the charset and size of PRESET 
 suspects: $(READY)  ## The labels that all arms doubt, from the runs of PRESET=suspects
 	@$(HEAD_TO_HEAD) suspects --out "$$GIVEN_OUT" $(if $(DATA),--data "$$GIVEN_DATA")
 
-predict: $(READY)  ## Read IMAGES with RUN; a table, and a CSV where OUTPUT is given
+predict: $(READY)  ## Read IMAGES with RUN, at once with a reader that comes with the suite; a table, and a CSV where OUTPUT is given
 	@test -n "$$GIVEN_IMAGES" \
 	  || { echo "error: no IMAGES: give a folder, an image or 'in/**/*.png'" >&2; exit 2; }
-	@$(HEAD_TO_HEAD) predict --run '$(RUN)' --out "$$GIVEN_OUT" \
+	@$(HEAD_TO_HEAD) predict $(if $(RUN),--run '$(RUN)') --out "$$GIVEN_OUT" \
 	  $(if $(OUTPUT),--output "$$GIVEN_OUTPUT") $(if $(ACCURACY),--accuracy '$(ACCURACY)') -- "$$GIVEN_IMAGES"
 
 serve: $(READY)  ## The champion behind MLflow's own server, on 127.0.0.1

@@ -15,7 +15,13 @@ from experiments.options import OUT, Out
 
 app = typer.Typer()
 
-Run = Annotated[str, typer.Option(help="The MLflow id of a finished run, or 'champion'.")]
+Run = Annotated[
+    str | None,
+    typer.Option(
+        help="An MLflow id, 'champion', or a reader that comes with the suite (ctc, ce_stop); by "
+        "default the champion, or ctc where there is none."
+    ),
+]
 
 
 @app.command()
@@ -24,7 +30,7 @@ def predict(
         list[str],
         typer.Argument(help="Images, folders of images, or quoted patterns: 'in/**/*.png'."),
     ],
-    run: Run = "champion",
+    run: Run = None,
     output: Annotated[
         Path | None, typer.Option(help="A CSV to write as well: filename;value;confidence.")
     ] = None,
@@ -37,13 +43,13 @@ def predict(
     """Read your own images with a finished run; 1 is the exit code where some are broken."""
     from experiments.data.find import find_images
     from experiments.deploy import predict as reading
-    from experiments.deploy.registry import Registry
+    from experiments.deploy.trained import artifacts_of_reader
 
     if output and output.exists():
         raise UserError(f"{output}: exists already; name another file")
     if output and not output.parent.is_dir():
         raise UserError(f"{output.parent}: no such folder; make it, or name another file")
-    artifacts = Registry(out).artifacts(run)
+    artifacts = artifacts_of_reader(run, out)
     files = find_images(paths)
     found = None if accuracy is None else reading.reject_threshold(artifacts, accuracy)
     lowest = found.kept.confidence if found else None
@@ -64,15 +70,30 @@ def predict(
 @app.command()
 def export(
     output: Annotated[Path, typer.Option(help="The folder to make.")],
-    run: Run = "champion",
+    run: Run = None,
     out: Out = OUT,
 ) -> None:
     """Write a run's model for elsewhere: safetensors and JSON, and ONNX, checked against torch."""
     from experiments.deploy.export import export as write
-    from experiments.deploy.registry import Registry
+    from experiments.deploy.trained import artifacts_of_reader
 
-    difference = write(Registry(out).artifacts(run), output)
+    difference = write(artifacts_of_reader(run, out), output)
     print(f"{output}: ONNX and torch differ by {difference:.1g} of the largest score")
+
+
+@app.command()
+def pack(
+    name: Annotated[str, typer.Option(help="Of the reader: a folder of models/trained.")],
+    data: Annotated[Path, typer.Option(help="The data set that the run was trained on.")],
+    run: Annotated[str, typer.Option(help="A finished run's MLflow id, or 'champion'.")],
+    command: Annotated[str, typer.Option(help="What made the run, for the reader's card.")],
+    out: Out = OUT,
+) -> None:
+    """Make a reader that comes with the suite of a run: half precision, and a card."""
+    from experiments.deploy.registry import Registry
+    from experiments.deploy.trained import pack as make
+
+    print(make(Registry(out).artifacts(run), run, command, name, data, out))
 
 
 @app.command()

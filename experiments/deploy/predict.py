@@ -26,6 +26,9 @@ from experiments.training.inference import BATCH, read
 from losses import Objective, Reading
 from models import Reader
 
+# Of a reader that comes with the suite, which has no predictions since these hold labels.
+VALIDATION = "validation.csv"
+
 # What a spreadsheet takes for the begin of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -95,10 +98,7 @@ def reject_threshold(artifacts: Path, accuracy: float) -> Threshold:
 
     Never by its test or human-read images. Raises UserError with the best that can be had.
     """
-    with (artifacts / PREDICTIONS).open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == "val"]
-    confidences = [float(row["confidence"]) for row in rows]
-    right = [row["truth"] == row["reading"] for row in rows]
+    confidences, right = _on_validation(artifacts)
     try:
         safe = reject_safely(confidences, right, accuracy)
         return Threshold(safe, reject_below(confidences, right, accuracy))
@@ -109,6 +109,19 @@ def reject_threshold(artifacts: Path, accuracy: float) -> Threshold:
             f"the {best.kept} surest of {best.of} readings, which promises {best.promised:.6g} "
             "on others; ask for less, or train with a larger validation part"
         ) from error
+
+
+def _on_validation(artifacts: Path) -> tuple[list[float], list[bool]]:
+    """How sure it was of each image of its validation part, and whether it was right."""
+    if (artifacts / PREDICTIONS).is_file():
+        with (artifacts / PREDICTIONS).open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["split"] == "val"]
+        right = [row["truth"] == row["reading"] for row in rows]
+    else:
+        with (artifacts / VALIDATION).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        right = [row["right"] == "1" for row in rows]
+    return [float(row["confidence"]) for row in rows], right
 
 
 def describe(threshold: Threshold) -> str:

@@ -63,6 +63,10 @@ _SIGNATURE = ModelSignature(
 )
 
 
+class NoChampionError(UserError):
+    """Nothing was registered yet."""
+
+
 class Registry:
     """The registered model of one `out` folder."""
 
@@ -90,14 +94,14 @@ class Registry:
         return folder
 
     def champion(self) -> ModelVersion:
-        """The version that has the alias. Raises UserError."""
+        """The version that has the alias. Raises NoChampionError."""
         try:
             found: ModelVersion = self._client.get_model_version_by_alias(MODEL, CHAMPION)
             return found
         except mlflow.MlflowException as error:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
-            raise UserError(
+            raise NoChampionError(
                 f"{self._out}: there is no champion yet; choose one with: head-to-head "
                 "register, or name a run with --run"
             ) from error

@@ -137,7 +137,8 @@ def test_from_the_command_line(cli, store, tmp_path):
     one_line(cli("export", *run, "--output", folder), folder, "another")
     assert (folder / "README.md").stat().st_mtime_ns == kept
     one_line(cli("export", *run, "--output", tmp_path / "no/model"), tmp_path / "no")
-    one_line(cli("export", "--output", tmp_path / "x", "--out", store.out), "champion")
+    champion = ("--run", "champion", "--out", store.out)
+    one_line(cli("export", "--output", tmp_path / "x", *champion), "champion")
     assert list(tmp_path.iterdir()) == [folder]
 
 

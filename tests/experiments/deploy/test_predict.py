@@ -188,7 +188,8 @@ def test_no_cell_of_the_file_is_a_formula(tmp_path):
 
 def test_what_is_wrong_is_said_in_a_line(cli, store, tmp_path):
     images, here = store.images, ("--out", store.out)
-    one_line(cli("predict", images, *here), store.out, "champion", "register")
+    champion = ("--run", "champion")
+    one_line(cli("predict", images, *champion, *here), store.out, "champion", "register")
     one_line(cli("predict", images, "--run", "nope", *here), "nope", "no finished run")
     one_line(cli("predict", images, "--run", "nope", "--out", tmp_path), tmp_path, "make ablation")
     run = ("--run", store.runs["columns"], *here)

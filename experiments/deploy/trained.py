@@ -1,0 +1,216 @@
+"""The readers that come with the suite: of a run its settings, its weights, and a card.
+
+    models/trained/NAME/
+      config.json            every setting of the run
+      weights.safetensors    in half precision
+      validation.csv         how sure it was of each validation image, and whether it was right
+      card.json, README.md   what it was trained on and how much it reads
+
+None of it shows an image or a label of the data set.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+import models
+from analysis.metrics import exact_match
+from analysis.record import SETTINGS, STORE, WEIGHTS
+from analysis.statistics.intervals import share
+from experiments.data.images import Images
+from experiments.data.splits import Split, make_split
+from experiments.deploy.predict import VALIDATION, load_model
+from experiments.deploy.registry import CHAMPION, NoChampionError, Registry
+from experiments.errors import UserError
+from experiments.files import write_whole
+from experiments.settings.config import RunConfig, run_config
+from experiments.training.evaluation import confidence_text
+from experiments.training.inference import read
+from experiments.training.run import load_data
+from experiments.training.step import labelled
+from losses import Reading
+
+CARD = "card.json"
+_FOLDER = Path(models.__file__).parent / "trained"
+# The one that reads where nothing else is named.
+_FIRST = "ctc"
+
+_PARTS = {
+    "val": "validation part, by which the epoch was chosen",
+    "test": "dev list",
+    "test_clean": "dev list without images that training also has",
+    "agreed": "images that two people read alike",
+}
+
+
+def names() -> list[str]:
+    """Of the readers that there are."""
+    return sorted(file.parent.name for file in _FOLDER.glob(f"*/{CARD}"))
+
+
+def artifacts_of_reader(run: str | None, out: Path) -> Path:
+    """The folder of a finished run, of the champion, or of a reader that comes with the suite.
+
+    run: an MLflow id, 'champion' or a reader's name; by default the champion, or a reader where
+    there is none, which is said on standard error. Raises UserError.
+    """
+    if run in names():
+        return _FOLDER / run
+    none_yet = not (out / STORE).exists()
+    if run is None and none_yet and _FIRST in names():
+        return _first(out)
+    try:
+        return Registry(out).artifacts(run or CHAMPION)
+    except NoChampionError:
+        if run is None and _FIRST in names():
+            return _first(out)
+        raise
+
+
+def _first(out: Path) -> Path:
+    print(
+        f"no champion in {out}: reads with {_FIRST}, which comes with the suite "
+        f"({_FOLDER / _FIRST / 'README.md'})",
+        file=sys.stderr,
+    )
+    return _FOLDER / _FIRST
+
+
+def pack(artifacts: Path, run_id: str, command: str, name: str, data: Path, out: Path) -> Path:
+    """Make a reader of a finished run; its numbers are counted anew, as half precision has them.
+
+    command: what made the run. data: the data set it was trained on. Raises UserError.
+    """
+    folder = _FOLDER / name
+    if folder.exists():
+        raise UserError(f"{folder}: exists already; choose another name")
+    settings = (artifacts / SETTINGS).read_text(encoding="utf-8")
+    config = run_config(json.loads(settings), {})
+    images = load_data(config, data, out)
+    making = folder.with_name(f".{name}.making")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(parents=True)
+    write_whole(making / SETTINGS, settings)
+    halves = {
+        key: tensor.half() if tensor.dtype == torch.float32 else tensor
+        for key, tensor in load_file(artifacts / WEIGHTS).items()
+    }
+    save_file(halves, making / WEIGHTS)
+    split = make_split(images, config)
+    readings = read_parts(making, images, split)
+    card = {
+        "name": name,
+        "run": run_id,
+        "run_hash": config.run_hash(images.digest),
+        "command": command,
+        "dataset": images.name,
+        "data_digest": images.digest,
+        "trained_on": len(split.train),
+        "right_of": count_right(images, split, readings),
+    }
+    write_whole(making / VALIDATION, _validation(images, readings["val"]))
+    write_whole(making / CARD, json.dumps(card, indent=1) + "\n")
+    write_whole(making / "README.md", card_text(card, config))
+    making.rename(folder)
+    return folder
+
+
+def read_parts(folder: Path, images: Images, split: Split) -> dict[str, dict[int, Reading]]:
+    """What the model in the folder reads in each part; part -> index into images -> reading."""
+    trained = load_model(folder)
+    parts = {"val": split.val, "test": split.test, "human": split.human}
+    return {
+        part: dict(
+            zip(at, read(trained.model, trained.objective, labelled(images, at)[0]), strict=True)
+        )
+        for part, at in parts.items()
+    }
+
+
+def count_right(
+    images: Images, split: Split, readings: dict[str, dict[int, Reading]]
+) -> dict[str, tuple[int, int]]:
+    """How many readings are right, and of how many, for each line of a card."""
+    first, second = (images.readings.get(reader, {}) for reader in ("human1", "human2"))
+    named = [(i, images.rows[i].filename) for i in split.human]
+    alike = {i: first[n] for i, n in named if n in first and first[n] == second.get(n)}
+    labels = {i: images.rows[i].label or "" for i in (*split.val, *split.test)}
+    truths = {
+        "val": {i: labels[i] for i in split.val},
+        "test": {i: labels[i] for i in split.test},
+        "test_clean": {i: labels[i] for i in split.test if i in split.clean},
+        "agreed": alike,
+    }
+    everything = {i: r.text for of_part in readings.values() for i, r in of_part.items()}
+    return {
+        part: (sum(everything[i] == text for i, text in truth.items()), len(truth))
+        for part, truth in truths.items()
+        if truth
+    }
+
+
+def card_text(card: dict[str, Any], config: RunConfig) -> str:
+    """The card as a page."""
+    lines = [
+        f"# {card['name']}",
+        "",
+        f"A reader of short handwritten numbers: {config.loss}, decoder {config.decoder}, on "
+        f"{config.backbone}; characters `{config.charset}`; images are scaled to "
+        f"{config.image.height}x{config.image.width} grey pixels.",
+        "",
+        "    make predict IMAGES=folder RUN=" + card["name"],
+        "",
+        "| exact match, every character counted | right | of | % (95% interval) |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for part, (right, of) in card["right_of"].items():
+        found = share(right, of)
+        percent, low, high = (100 * x for x in (found.estimate, found.low, found.high))
+        counts = f"{right} | {of} | {percent:.1f} ({low:.1f} to {high:.1f})"
+        lines.append(f"| {_PARTS[part]} | {counts} |")
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"**Trained on** {card['trained_on']:,} images of the published data set "
+            f"(`make data`), digest `{card['data_digest']}`; the validation part is cut from its "
+            "training list. The dev list and the human-read images chose nothing.",
+            "",
+            "**Made by**",
+            "",
+            f"    {card['command']}",
+            "",
+            f"run `{card['run_hash']}`, one seed ({config.seed}); the weights are in half "
+            "precision (safetensors), and the table is of these.",
+            "",
+            "**Limits.** Cells of one collection: pencil and ink on printed forms, cut to about "
+            "60x34 pixels. Much of what it misreads differs from the label in the decimal point "
+            "alone. It reads something into every image, also into one without a number: use "
+            "ACCURACY= to have unsure readings marked, and try it on your own cells before you "
+            "rely on it.",
+            "",
+            "**Licence.** MIT, as the suite; the data set is that of "
+            "github.com/mochangheng/crnn-crossentropy-pytorch (MIT, 2019).",
+            "",
+        ]
+    )
+
+
+def _validation(images: Images, readings: dict[int, Reading]) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["confidence", "right"])
+    surest_first = sorted(readings.items(), key=lambda item: -item[1].confidence)
+    for index, reading in surest_first:
+        right = exact_match([images.rows[index].label or ""], [reading.text])
+        rows.writerow([confidence_text(reading.confidence), int(right)])
+    return text.getvalue()

@@ -1,0 +1,172 @@
+"""Readers that come with the suite: made of runs, read with at once, as good as their cards."""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from scipy.stats import binomtest
+
+from experiments.deploy import trained
+from experiments.deploy.predict import load_model, reject_threshold
+from experiments.settings.config import run_config
+from experiments.training.run import load_data
+from tests.command_line import one_line
+
+# The published data as `make data` leaves it; the numbers of the cards are counted again there.
+CELLS = os.environ.get("CELLS", "")
+shipped = pytest.mark.parametrize("name", trained.names())
+
+
+@pytest.fixture
+def readers(tmp_path, monkeypatch):
+    """Where readers stand, none at first."""
+    monkeypatch.setattr(trained, "_FOLDER", tmp_path / "readers")
+    return tmp_path / "readers"
+
+
+@pytest.fixture
+def ctc(cli, store, readers):
+    """A reader of the run with columns."""
+    run = ("--run", store.runs["columns"], "--out", store.out)
+    about = ("--name", "ctc", "--data", store.data, "--command", "make something")
+    code, said, _ = cli("pack", *run, *about)
+    assert (code, said.strip()) == (0, str(readers / "ctc"))
+    return readers / "ctc"
+
+
+def test_a_reader_is_its_run_in_half_precision_and_holds_no_label(ctc, store):
+    artifacts = store.artifacts("columns")
+    whole, half = (load_file(folder / "weights.safetensors") for folder in (artifacts, ctc))
+    assert whole.keys() == half.keys()
+    for key, tensor in whole.items():
+        wanted = tensor.half() if tensor.dtype == torch.float32 else tensor
+        assert torch.equal(half[key], wanted)
+        assert half[key].dtype == wanted.dtype
+    names = {file.name for file in ctc.iterdir()}
+    expected = "README.md card.json config.json validation.csv weights.safetensors"
+    assert names == set(expected.split())
+    images = {file.name for file in store.images.iterdir()}
+    texts = [file.read_text() for file in ctc.iterdir() if file.suffix != ".safetensors"]
+    assert not any(image in text for image in images for text in texts)
+
+
+def test_its_card_counts_what_it_reads(ctc, store, tmp_path):
+    model, objective, _ = load_model(ctc)
+    config = run_config(json.loads((ctc / "config.json").read_text()), {})
+    images = load_data(config, store.data, tmp_path)
+    card = json.loads((ctc / "card.json").read_text())
+    with (store.artifacts("columns") / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    place = {(row.part == "validation", row.filename): i for i, row in enumerate(images.rows)}
+    right = {"val": [], "test": []}
+    for row in rows:
+        if row["split"] in right:
+            at = place[False, row["filename"]]
+            scores = model(images.pixels[[at]].float() / 255)
+            right[row["split"]].append(objective.decode(scores)[0].text == row["truth"])
+    for part, found in right.items():
+        assert card["right_of"][part] == [sum(found), len(found)]
+    assert f"digest `{images.digest}`" in (ctc / "README.md").read_text()
+
+
+def test_its_confidences_reject_as_its_runs_do(ctc, store):
+    with (store.artifacts("columns") / "predictions.csv").open(newline="") as file:
+        of_run = [r for r in csv.DictReader(file) if r["split"] == "val"]
+    with (ctc / "validation.csv").open(newline="") as file:
+        of_reader = list(csv.DictReader(file))
+    # Half precision changes a confidence in its fourth digit.
+    before = sorted((float(r["confidence"]) for r in of_run), reverse=True)
+    after = [float(r["confidence"]) for r in of_reader]
+    assert after == pytest.approx(before, rel=0.02, abs=1e-4)
+
+
+def test_a_threshold_is_the_same_from_a_run_and_from_its_reader(tmp_path):
+    sure = [(1 - number / 400, int(number % 40 != 39 or number < 100)) for number in range(300)]
+    run, reader = tmp_path / "run", tmp_path / "reader"
+    run.mkdir()
+    reader.mkdir()
+    heads = "split,filename,truth,reading,confidence,label_loss\n"
+    rows = [f"val,{n}.png,1,{1 if right else 7},{c:.6g},0\n" for n, (c, right) in enumerate(sure)]
+    (run / "predictions.csv").write_text(heads + "".join(rows) + "test,x.png,1,7,1,0\n")
+    rows = [f"{c:.6g},{right}\n" for c, right in sure]
+    (reader / "validation.csv").write_text("confidence,right\n" + "".join(rows))
+    found = reject_threshold(reader, 0.98)
+    assert found == reject_threshold(run, 0.98)
+    assert 0 < found.kept.kept < 300
+
+
+def test_without_a_champion_it_reads_at_once_and_says_so(cli, ctc, store, tmp_path):
+    for out in (tmp_path / "none", store.out):
+        code, said, errors = cli("predict", store.images, "--out", out)
+        assert code == 0
+        assert (f"no champion in {out}" in errors, "README.md" in errors) == (True, True)
+        by_name = cli("predict", store.images, "--out", out, "--run", "ctc")
+        assert (by_name[1], "no champion" in by_name[2]) == (said, False)
+    assert len(said.splitlines()) == 1 + len(list(store.images.iterdir()))
+    assert not (tmp_path / "none").exists()
+    assert ctc.is_dir()
+
+
+def test_what_was_asked_for_by_name_is_not_replaced(cli, ctc, store, tmp_path):
+    champion = ("--run", "champion", "--out", store.out)
+    one_line(cli("predict", store.images, *champion), "no champion", "register")
+    one_line(cli("predict", store.images, "--run", "ctd", "--out", store.out), "ctd")
+    # Nor is a store that cannot be read passed over.
+    (tmp_path / "mlflow.db").write_text("no database")
+    one_line(cli("predict", store.images, "--out", tmp_path), tmp_path)
+    assert ctc.is_dir()
+
+
+def test_none_is_written_over(cli, ctc, store):
+    before = (ctc / "card.json").stat().st_mtime_ns
+    run = ("--run", store.runs["columns"], "--out", store.out)
+    about = ("--name", "ctc", "--data", store.data, "--command", "x")
+    one_line(cli("pack", *run, *about), ctc, "another name")
+    assert (ctc / "card.json").stat().st_mtime_ns == before
+
+
+# --- those that are there
+
+
+@shipped
+def test_a_card_says_what_its_counts_give(name):
+    folder = trained._FOLDER / name
+    card = json.loads((folder / "card.json").read_text())
+    config = run_config(json.loads((folder / "config.json").read_text()), {})
+    assert config.run_hash(card["data_digest"]) == card["run_hash"]
+    page = (folder / "README.md").read_text()
+    assert page == trained.card_text(card, config)
+    for right, of in card["right_of"].values():
+        interval = binomtest(right, of).proportion_ci(0.95, method="wilson")
+        low, high = (f"{100 * bound:.1f}" for bound in interval)
+        assert f"| {right} | {of} | {100 * right / of:.1f} ({low} to {high}) |" in page
+    with (folder / "validation.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [sum(row["right"] == "1" for row in rows), len(rows)] == card["right_of"]["val"]
+
+
+@shipped
+def test_one_is_small_and_reads(name):
+    folder = trained._FOLDER / name
+    assert (folder / "weights.safetensors").stat().st_size <= 2_000_000
+    model, objective, size = load_model(folder)
+    white = torch.ones((2, size.channels, size.height, size.width))
+    assert len(objective.decode(model(white))) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CELLS, reason="set CELLS to the folder of the published data")
+@shipped
+def test_every_number_of_a_card_is_counted_again(name, tmp_path):
+    folder = trained._FOLDER / name
+    card = json.loads((folder / "card.json").read_text())
+    config = run_config(json.loads((folder / "config.json").read_text()), {})
+    images = load_data(config, Path(CELLS), tmp_path)
+    assert images.digest == card["data_digest"]
+    split = trained.make_split(images, config)
+    found = trained.count_right(images, split, trained.read_parts(folder, images, split))
+    assert {part: list(counts) for part, counts in found.items()} == card["right_of"]
