@@ -106,11 +106,18 @@ class Page:
         """
         self._parts.append(markdown)
 
-    def table(self, heads: list[str], rows: list[list[str]], texts: int = 1) -> None:
-        """A table; its first columns, so many, are texts, the others are numbers."""
+    def table(
+        self, heads: list[str], rows: list[list[str]], texts: int = 1, *, plain: str = ""
+    ) -> None:
+        """A table; its first columns, so many, are texts, the others are numbers.
+
+        plain: what it says, in a sentence for a reader without statistics.
+        """
         rule = ["---"] * texts + ["---:"] * (len(heads) - texts)
         lines = [f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows)]
         self._parts.append("\n".join(lines))
+        if plain:
+            self.text(f"In plain words: {plain[0].lower()}{plain[1:]}")
 
     def pictures(self, gallery: list[Picture]) -> None:
         """Images side by side; in Markdown, which holds none, their captions."""

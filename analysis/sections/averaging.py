@@ -36,4 +36,8 @@ def write_averaging(page: Page, chapter: Chapter) -> None:
             ]
             for one in found
         ],
+        plain=(
+            "What reads better when several models, views or moments of training are put "
+            "together, and how many times the work it is."
+        ),
     )

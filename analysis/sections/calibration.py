@@ -101,7 +101,15 @@ def _table(page: Page, chapter: Chapter, test: pd.DataFrame, arms: list[str]) ->
             row += _kept(own, of_val, want.accuracy)
         rows.append(row)
     heads = [f"{head} {want.what}" for want in wanted for head in _KEPT]
-    page.table(["arm", "calibration error", "calibrated", *heads], rows)
+    page.table(
+        ["arm", "calibration error", "calibrated", *heads],
+        rows,
+        plain=(
+            "The smaller the calibration error, the more a confidence can be taken at its "
+            "word. Whoever lets a person read the unsure cells gets about the accuracy of a "
+            "column's head on the share that is kept."
+        ),
+    )
     page.text(
         "In percent; mean over seeds, and their standard deviation. The expected calibration error "
         "is over ten bins of as many readings; **calibrated** is the same after isotonic "
@@ -116,11 +124,6 @@ def _table(page: Page, chapter: Chapter, test: pd.DataFrame, arms: list[str]) ->
             if len(wanted) > 1
             else " Without two people there is no human accuracy to reach."
         )
-    )
-    page.text(
-        "In plain words: the smaller the calibration error, the more a confidence can be taken at "
-        "its word. Whoever lets a person read the unsure cells gets the accuracy of a column's "
-        "head for the share that is kept."
     )
 
 

@@ -71,6 +71,10 @@ def _accuracy(page: Page, chapter: Chapter) -> None:
             ]
             for row in chapter.audit.accuracy.to_dict("records")
         ],
+        plain=(
+            "A published percentage is only possible where some whole number of right "
+            "readings gives it; an empty field says that none does."
+        ),
     )
     if len(outputs := chapter.audit.outputs):
         page.text(
@@ -90,6 +94,10 @@ def _accuracy(page: Page, chapter: Chapter) -> None:
                 if row["against"] in ("human1", "human2", "agreed")
             ],
             texts=3,
+            plain=(
+                "How often the published model read what people read; where the claim is not in "
+                "the interval, these readings do not bear it out."
+            ),
         )
 
 
@@ -122,7 +130,8 @@ def _lead(page: Page, chapter: Chapter) -> None:
             for row in shown.to_dict("records")
         ],
         texts=2,
-    )  # fmt: skip
+     plain=("Where it is ruled out, a lead as large as the published one would have been "
+"seen with near certainty, and was not."))  # fmt: skip
     if len(lead) > len(shown):
         page.text(f"{len(lead) - len(shown)} more pairs stand in comparisons.csv.")
 
@@ -148,6 +157,9 @@ def _time_steps(page: Page, chapter: Chapter) -> None:
             for one in found
         ],
         texts=2,
+        plain=(
+            "How many points CTC loses when it is given fewer places to write its characters in."
+        ),
     )
 
 

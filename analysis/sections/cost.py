@@ -55,6 +55,10 @@ def write_cost(page: Page, chapter: Chapter) -> None:
             ]
             for label, row in zip(chapter.arms["label"], table.to_dict("records"), strict=True)
         ],
+        plain=(
+            "What each arm gives for what it takes: of two that read about as well the "
+            "cheaper one is the better choice."
+        ),
     )
     threads = sorted(set(runs.get("metrics.cost.threads", pd.Series(dtype=float)).dropna()))
     page.text(

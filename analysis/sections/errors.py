@@ -65,6 +65,10 @@ def _slices(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -> No
                 ["slice", "value"]
             ].itertuples(index=False)
         ],
+        plain=(
+            "Of a hundred cells of each kind, how many are read right; rows of few images "
+            "say little."
+        ),
     )
 
 
@@ -89,7 +93,14 @@ def _characters(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -
                 ),
             ]
         )
-    page.table(["arm", "misread", "lost", "added", "most often misread"], rows)
+    page.table(
+        ["arm", "misread", "lost", "added", "most often misread"],
+        rows,
+        plain=(
+            "Whether an arm rather takes one character for another, leaves some out, or "
+            "reads some that are not there."
+        ),
+    )
     page.text(
         "Characters a seed, by the fewest edits from the label to the reading (Levenshtein). Where "
         "several alignments are equally short one of them is taken."
@@ -133,6 +144,10 @@ def _values(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -> No
             *("no number", "right value", "median off by"),
         ],
         rows,
+        plain=(
+            "What a wrong reading does to the number: one that is tenfold off costs more "
+            "than one whose last digit is wrong."
+        ),
     )
     page.text(
         "What the wrong readings of all seeds would do to a sum, in percent of them. Tenfold: too "

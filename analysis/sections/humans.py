@@ -96,7 +96,13 @@ def write_humans(page: Page, chapter: Chapter) -> None:
         clean = clean[clean["leak"] == "leak-free"]
         ends = clean[["estimate", "low", "high"]].itertuples(index=False, name=None)
         rows.append([*row, *([percent_interval(Interval(*e)) for e in ends] or [""])])
-    page.table(["reader", *_COLUMNS, "agreed, leak-free (95%)"], rows)
+    page.table(
+        ["reader", *_COLUMNS, "agreed, leak-free (95%)"],
+        rows,
+        plain=(
+            "Of a hundred cells, in how many the reader says what each person says, or both say."
+        ),
+    )
     _not_inferior(page, chapter, base)
     _kinds(page, base)
     _disputed(page, chapter, base)
@@ -129,7 +135,8 @@ def _not_inferior(page: Page, chapter: Chapter, base: humans.Baseline) -> None:
             if one.kind == "output" or one.reader in chapter.drawn
         ],
         texts=3,
-    )  # fmt: skip
+     plain=("Where it says yes, the reader could take the place of that person without "
+"being noticeably worse; where it does not, that is open."))  # fmt: skip
 
 
 def _kinds(page: Page, base: humans.Baseline) -> None:
@@ -145,6 +152,10 @@ def _kinds(page: Page, base: humans.Baseline) -> None:
             ]
             for row in humans.agreement_by_kind(base.images).to_dict("records")
         ],
+        plain=(
+            "How often two people say the same of such cells: nobody can be expected to "
+            "agree with both more often than that."
+        ),
     )
 
 

@@ -6,7 +6,8 @@ from analysis.page.formats import percent
 from analysis.page.page import Page
 from analysis.sections.base import register
 from analysis.sections.chapter import Chapter
-from analysis.statistics.planning import images_needed
+from analysis.statistics.comparison import Comparison
+from analysis.statistics.planning import Components, images_needed
 
 _SEEDS = (2, 3, 5, 8, 16)
 _POINTS = (1, 2, 3)
@@ -16,13 +17,31 @@ _POINTS = (1, 2, 3)
 def write_planning(page: Page, chapter: Chapter) -> None:
     """The parts of the spread, and the planner, of the pair that the answer is about."""
     pair = chapter.headline
-    if pair is None or pair.components is None:
+    if pair is None or (pair.components is None and pair.sample is None):
         return
-    found = pair.components
+    page.text("### How many seeds and images?")
+    if pair.sample is not None:
+        page.text(_sample(chapter, pair, pair.sample))
+    if pair.components is not None:
+        _tables(page, chapter, pair, pair.components)
+
+
+def _sample(chapter: Chapter, pair: Comparison, variance: float) -> str:
+    """What other training images do to the difference, as far as folds can tell."""
+    first, second = chapter.names[pair.first], chapter.names[pair.second]
+    return (
+        f"Between folds, whose runs learnt from other images, `{first}` minus `{second}` moves by "
+        f"a standard deviation of {100 * variance**0.5:.2f} points more than their test images "
+        "explain: the part of the training sample"
+        + (" and of the seed, which is one. " if pair.one_seed else ". ")
+        + "Folds share most of what they learn from, so that wholly other samples may do more."
+    )
+
+
+def _tables(page: Page, chapter: Chapter, pair: Comparison, found: Components) -> None:
     first, second = chapter.names[pair.first], chapter.names[pair.second]
     seed, image, both = found.seed, found.image / pair.images, found.both / pair.images
     whole = (seed + image + both) or float("nan")
-    page.text("### How many seeds and images?")
     page.text(
         f"Where the spread of `{first}` minus `{second}` comes from, for one seed on "
         f"{pair.images:,} images."
@@ -37,6 +56,10 @@ def write_planning(page: Page, chapter: Chapter) -> None:
                 ("seed and image together", both),
             )
         ],
+        plain=(
+            "The largest part says what to have more of: seeds, that is repetitions of the "
+            "training, or test images."
+        ),
     )
     page.text(
         "How many test images would show a true difference four times out of five, at 5%, with a "
@@ -57,4 +80,8 @@ def write_planning(page: Page, chapter: Chapter) -> None:
             ]
             for seeds in _SEEDS
         ],
+        plain=(
+            "Before the next comparison, look up the difference that matters, and take as "
+            "many seeds and images as it asks for."
+        ),
     )

@@ -58,6 +58,10 @@ def _gains(page: Page, tuning: SearchResult) -> None:
         ],
         rows,
         texts=3,
+        plain=(
+            "What tuning brought, on cells and repetitions that had no say in it; a large "
+            "luck means that the best trial looked better than it is."
+        ),
     )
     for study in tuning.studies:
         for reason, number in study.reasons.items():
@@ -99,6 +103,7 @@ def _duels(page: Page, tuning: SearchResult) -> None:
         ["both", "first", "second", "seeds", "first - second", "95% interval", "p", "judgement"],
         [[how, *pair.losses, *_compared(pair)] for how, pair in tuning.duels.items()],
         texts=3,
+        plain=("Whether one loss is ahead of the other once both had the same help."),
     )
 
 
@@ -118,6 +123,7 @@ def _settings(page: Page, tuning: SearchResult) -> None:
                 *(" to ".join(map(amount, study.range_test)) for study in tuning.studies),
             ]
         ],
+        plain=("The settings to copy for this data."),
     )
 
 
@@ -140,6 +146,7 @@ def _importance(page: Page, tuning: SearchResult) -> None:
             [key, *(percent(study.importance.get(key, float("nan")), 0) for study in known)]
             for key in keys
         ],
+        plain=("The larger the number, the more it matters to set this one well."),
     )
 
 

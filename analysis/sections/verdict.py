@@ -15,7 +15,7 @@ from analysis.sections.chapter import ROWS, Chapter
 from analysis.sections.claims import speaks_of
 from analysis.sections.planned import looked_at, planned
 from analysis.statistics.comparison import CROSS_ENTROPY, CTC, Comparison
-from analysis.statistics.significance import Verdict
+from analysis.statistics.significance import ALPHA, Verdict
 
 # Beyond these the page refers to comparisons.csv.
 _LISTED = 40
@@ -55,8 +55,11 @@ def _sentence(chapter: Chapter, compared: Comparison) -> str:
         many = f", by itself at {100 * compared.level:.2g}%"
     if chapter.named and chapter.named.in_time:
         chosen = "the pair named before the runs"
+    p = compared.p_adjusted
+    # Beside the level of an early look, "below 0.001" would say too little.
+    told = p_is(p) if compared.level in (None, ALPHA) else f"p = {p:.2g}"
     basis = (
-        f"{signed(d.estimate)} points (95% interval {points(d)}; {p_is(compared.p_adjusted)}"
+        f"{signed(d.estimate)} points (95% interval {points(d)}; {told}"
         f"{many}; {count(compared.seeds, 'seed')}, {compared.images:,} leak-free test images, "
         f"{chosen})."
     )
@@ -121,6 +124,10 @@ def write_arms(page: Page, chapter: Chapter) -> None:
             ]
             for _, arm in chapter.arms.iterrows()
         ],
+        plain=(
+            "How many cells in a hundred each arm reads right; differences between rows are "
+            "judged further down, where chance is taken into account."
+        ),
     )
     page.text(
         "Exact match in percent, every character counted; mean over seeds, and their standard "
@@ -197,22 +204,28 @@ def write_comparisons(page: Page, chapter: Chapter) -> None:
             for pair in ordered[:_LISTED]
         ],
         texts=2,
-    )
-    page.text(
-        "In plain words: of each row the first reads so many more cells in a hundred right than "
-        "the second (fewer, with a minus); the truth is most likely somewhere in the interval, and "
-        "where that reaches to both sides of 0 it is open which of the two reads more."
+        plain=(
+            "Of each row the first reads so many more cells in a hundred right than the "
+            "second (fewer, with a minus); the truth is most likely somewhere in the "
+            "interval, and where that reaches to both sides of 0 it is open which of the "
+            "two reads more."
+        ),
     )
     if len(ordered) > _LISTED:
         page.text(f"{len(ordered) - _LISTED} more stand in comparisons.csv.")
 
 
 def _ordered(chapter: Chapter) -> list[Comparison]:
-    """The pairs of the headline's losses first, then by validation."""
+    """The pair of the answer, then those of its losses, then by validation."""
     scores = chapter.arms.set_index("arm")["val"]
     losses = chapter.headline.losses if chapter.headline else None
     return sorted(
-        chapter.pairs, key=lambda pair: (pair.losses != losses, -scores[list(pair.arms)].mean())
+        chapter.pairs,
+        key=lambda pair: (
+            pair is not chapter.headline,
+            pair.losses != losses,
+            -scores[list(pair.arms)].mean(),
+        ),
     )
 
 
@@ -249,7 +262,7 @@ def _forest(page: Page, chapter: Chapter, ordered: list[Comparison]) -> None:
             f"exact match. The first: {table['first'].iloc[0]} minus {table['second'].iloc[0]}, "
             f"{signed(first.difference.estimate)} ({points(first.difference)}).",
             "Arms that differ in the loss alone, on the same leak-free test images and seeds: "
-            "points of exact match with 95% intervals, the pair that validates best first. To the "
+            "points of exact match with 95% intervals, the pair of the answer first. To the "
             "right the first of the two reads more. Filled where the difference is shown."
             + (" Dashed: the lead that was claimed." if claimed else "")
             + (f" {left} more in the table below." if left else ""),

@@ -12,7 +12,7 @@ import pandas as pd
 from analysis.statistics.intervals import MARGIN, Difference, Interval, paired_difference
 from analysis.statistics.looks import levels
 from analysis.statistics.named import Named
-from analysis.statistics.planning import Components, components
+from analysis.statistics.planning import Components, between_folds, components
 from analysis.statistics.section_seeds import SectionSeeds, section_seeds
 from analysis.statistics.significance import (
     ALPHA,
@@ -47,6 +47,7 @@ class Comparison:
         of the family divided by its size; None where not even 100 points would.
     judgement: what all this lets one say.
     components: where the spread of the difference comes from; None with one seed.
+    sample: the variance of the difference that comes from the training sample; None with one fold.
     level: of one that was named before the runs and is tested by itself, how small `p` has to be
         at this number of seeds; None for one of the family.
     """
@@ -69,6 +70,7 @@ class Comparison:
     visible: float | None
     judgement: Judgement
     components: Components | None
+    sample: float | None
     level: float | None = None
 
     @property
@@ -231,7 +233,18 @@ def compare(
         visible=difference.smallest_visible(ALPHA),
         judgement=judge(difference, p, equivalent, margin),
         components=components(right_a, right_b, groups, others),
+        sample=between_folds(right_a, right_b, groups, _folds(section, predictions, runs_a)),
     )
+
+
+def _folds(
+    section: Section, predictions: pd.DataFrame, run_ids: tuple[str, ...]
+) -> npt.NDArray[np.str_]:
+    """(images,) the fold in whose test part each image is, in the order of `right`."""
+    test = predictions[(predictions["split"] == "test") & predictions["clean"]]
+    test = test[test["run_id"].isin(run_ids)].drop_duplicates("filename")
+    folds = test.set_index("filename")["run_id"].astype(str).map(section.runs["config.fold"])
+    return folds.sort_index().to_numpy(dtype=str)
 
 
 def right(

@@ -48,6 +48,35 @@ def components(
     return Components(max(excess * both, 0.0), max(of_images, 0.0), both)
 
 
+def between_folds(
+    first: npt.NDArray[np.bool_],
+    second: npt.NDArray[np.bool_],
+    groups: npt.NDArray[np.int_],
+    folds: npt.NDArray[np.str_],
+) -> float | None:
+    """The variance of a difference that comes from what was learnt from: the training sample.
+
+    first, second, groups: as for `paired_difference`. folds: (images,) in whose test part each is;
+    its readers have learnt from the others. None with one fold, or with an image a fold.
+
+    By how much the folds' means differ more than their images explain, in one way (Nadeau and
+    Bengio, 2003, on why runs of one fold say nothing of it). With one seed the luck of the seed is
+    in it, and folds share most of what they learn from: other samples may differ more.
+    """
+    sums, sizes = by_group(first.astype(float) - second.astype(float), groups)
+    values = (sums / sizes.mean()).mean(axis=0)
+    _, where = np.unique(groups, return_index=True)
+    _, fold = np.unique(folds[where], return_inverse=True)
+    many = np.bincount(fold)
+    if len(many) < 2 or len(values) <= len(many):
+        return None
+    means = np.bincount(fold, values) / many
+    between = float((many * (means - values.mean()) ** 2).sum()) / (len(many) - 1)
+    within = float(((values - means[fold]) ** 2).sum()) / (len(values) - len(many))
+    typical = (len(values) - (many**2).sum() / len(values)) / (len(many) - 1)
+    return max(0.0, float((between - within) / typical))
+
+
 def images_needed(
     found: Components, difference: float, seeds: int, freedom: int, power: float = 0.8
 ) -> int | None:

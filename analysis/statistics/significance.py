@@ -90,26 +90,6 @@ def exact_mcnemar(
     return min(1.0, float(chances[far].sum()))
 
 
-def smallest_visible(
-    images: int, discordant: float, power: float = 0.8, alpha: float = 0.05
-) -> float | None:
-    """The smallest true difference that one seed on so many images shows with this power.
-
-    discordant: the share of images that one of the two arms alone reads right. Where it cannot hold
-        the difference, all that differ are taken to do so in one direction.
-
-    McNemar's test, two-sided (Connor, 1987). None where not even 1 would be.
-    """
-    at_alpha, at_power = float(norm.isf(alpha / 2)), float(norm.ppf(power))
-
-    def excess(difference: float) -> float:
-        telling = max(discordant, difference)
-        spread = at_power * np.sqrt(telling - difference**2)
-        return float(difference * np.sqrt(images) - at_alpha * np.sqrt(telling) - spread)
-
-    return float(brentq(excess, 1e-12, 1.0)) if excess(1.0) > 0 else None
-
-
 def probability_of_improvement(first: Sequence[float], second: Sequence[float]) -> Interval:
     """How likely a run of the first arm scores above one of the second, ties by half.
 

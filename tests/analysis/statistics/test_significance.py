@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,6 @@ from analysis.statistics.significance import (
     holm,
     judge,
     probability_of_improvement,
-    smallest_visible,
 )
 from tests.analysis.statistics.test_intervals import world
 
@@ -54,6 +54,26 @@ def test_holm_by_hand():
     # Sorted 0.01 x 3, 0.03 x 2, 0.04 x 1, and none below the one before.
     assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
     assert holm([]) == []
+
+
+def smallest_visible(
+    images: int, discordant: float, power: float = 0.8, alpha: float = 0.05
+) -> float | None:
+    """The smallest true difference that one seed on so many images shows: the reference.
+
+    discordant: the share of images that one of the two arms alone reads right. Where it cannot hold
+        the difference, all that differ are taken to do so in one direction.
+
+    McNemar's test, two-sided (Connor, 1987). None where not even 1 would be.
+    """
+    at_alpha, at_power = scipy.stats.norm.isf(alpha / 2), scipy.stats.norm.ppf(power)
+
+    def excess(difference: float) -> float:
+        telling = max(discordant, difference)
+        spread = at_power * np.sqrt(telling - difference**2)
+        return float(difference * np.sqrt(images) - at_alpha * np.sqrt(telling) - spread)
+
+    return float(scipy.optimize.brentq(excess, 1e-12, 1.0)) if excess(1.0) > 0 else None
 
 
 @pytest.mark.parametrize(("images", "points"), [(522, 3.0), (1875, 1.6), (7497, 0.8)])
