@@ -28,7 +28,7 @@ export GIVEN_IMAGES := $(value IMAGES)
 export GIVEN_OUTPUT := $(value OUTPUT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data ablation speedrun search audit suspects predict serve report ui test test-slow torture lint format
+.PHONY: help setup data ablation speedrun bench search audit suspects predict serve report ui test test-slow torture lint format
 
 help:  ## This list
 	@echo "make ablation                               a first comparison on embedded data, minutes"
@@ -64,6 +64,10 @@ ablation: $(READY)  ## Train every arm of PRESET (quick) on DATA, then compare; 
 speedrun: $(READY)  ## What learns soonest for either loss, trained on DATA and compared
 	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" --preset speedrun \
 	  $(if $(DATA),--data "$$GIVEN_DATA") $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
+
+bench: $(READY)  ## How fast PRESET (speedrun) trains on DATA beside ablation, a plain loop, the published data path
+	@$(HEAD_TO_HEAD) bench --out "$$GIVEN_OUT" $(if $(PRESET),--preset "$$GIVEN_PRESET") \
+	  $(if $(DATA),--data "$$GIVEN_DATA")
 
 search: $(READY)  ## Tune the arms of PRESET (search), then train the best on fresh seeds
 	@$(HEAD_TO_HEAD) search --out "$$GIVEN_OUT" $(if $(PRESET),--preset "$$GIVEN_PRESET") \

@@ -18,6 +18,7 @@ from experiments.errors import UserError, explain, one_line
 from experiments.options import OUT, Data, Out, Preset, Settings
 from experiments.search import commands as search
 from experiments.sweep.parent import follow_parent
+from experiments.training import commands as training
 
 # The commands import what they need when they run: --help and a wrong option answer at once.
 
@@ -231,6 +232,7 @@ def augmentations(
 
 
 # Their help stands behind that of the commands here.
+app.add_typer(training.app)
 app.add_typer(search.app)
 app.add_typer(deploy.app)
 

@@ -1,0 +1,158 @@
+"""How fast steps and data are, as ratios: everything is measured in turn, in one sitting.
+
+A machine is twice as fast as another, or busy; a ratio of two things that take turns is not. Each
+ratio is taken once a round, and the table has its median and its range over the rounds.
+"""
+
+from __future__ import annotations
+
+import io
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from experiments.data.images import Images
+from experiments.data.splits import learning_split
+from experiments.settings.config import RunConfig
+from experiments.training.build import build_for
+from experiments.training.step import Batch, Step, batches_of_epoch, labelled
+
+ROUNDS = 7
+_STEPS = 8
+
+
+class Ratio(NamedTuple):
+    """Of two speeds: the median over the rounds, the least and the most."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, first: list[float], second: list[float]) -> Ratio:
+        """The first speeds over the second ones, round by round."""
+        ratios = [a / b for a, b in zip(first, second, strict=True)]
+        return cls(statistics.median(ratios), min(ratios), max(ratios))
+
+    def __str__(self) -> str:
+        return f"{self.median:6.2f}  ({self.least:.2f} to {self.most:.2f})"
+
+
+class Measured(NamedTuple):
+    """What `measure` found; each as images a second over images a second.
+
+    steps: of the first settings over the second. harness: of the first settings' steps over those
+        of a plain torch loop with the same model, augmentation and batches. data: of the first
+        settings' data path over the published one's.
+    """
+
+    steps: Ratio
+    harness: Ratio
+    data: Ratio
+
+
+def measure(first: RunConfig, images: Images, second: RunConfig, others: Images) -> Measured:
+    """Take steps of both settings, of a plain loop, and of both data paths, in turn.
+
+    images, others: the same data set as either sees it. Raises UserError, as a run would.
+    """
+    ours, theirs = (_steps(config, seen) for config, seen in ((first, images), (second, others)))
+    turns = {
+        "first": (ours, first.batch_size),
+        "second": (theirs, second.batch_size),
+        "plain": (_plain_steps(first, images), first.batch_size),
+        "data": (_data(first, images), first.batch_size),
+        "published": (_published_data(), 1),
+    }
+    speeds: dict[str, list[float]] = {name: [] for name in turns}
+    for round_ in range(ROUNDS + 1):
+        for name, (take, size) in turns.items():
+            started = time.perf_counter()
+            for _ in range(_STEPS):
+                take()
+            if round_:  # the first finds memory and chooses kernels
+                speeds[name].append(_STEPS * size / (time.perf_counter() - started))
+    return Measured(
+        Ratio.of(speeds["first"], speeds["second"]),
+        Ratio.of(speeds["first"], speeds["plain"]),
+        Ratio.of(speeds["data"], speeds["published"]),
+    )
+
+
+def _batches(config: RunConfig, images: Images) -> Iterator[Batch]:
+    pixels, texts = labelled(images, learning_split(images, config).train)
+    targets = config.objective().encode(texts)
+    for epoch in count():
+        yield from batches_of_epoch(config, pixels, targets, epoch, torch.device("cpu"))
+
+
+def _steps(config: RunConfig, images: Images) -> Callable[[], object]:
+    """Steps as a run takes them, with their schedule."""
+    model, objective = build_for(config, images)
+    optimizer, schedule = config.optimizer.build(model, 10_000)
+    step, batches = Step(config, model, objective, optimizer), _batches(config, images)
+    step.train_mode()
+
+    def take() -> None:
+        step(next(batches))
+        schedule.step()
+
+    return take
+
+
+def _plain_steps(config: RunConfig, images: Images) -> Callable[[], object]:
+    """What anybody would write down for the same model, with nothing around it."""
+    model, objective = build_for(config, images)
+    model.train()
+    model.to(memory_format=torch.channels_last)
+    optimizer, schedule = config.optimizer.build(model, 10_000)
+    batches = _batches(config, images)
+
+    def take() -> None:
+        batch = next(batches)
+        loss = objective.loss(model(batch.inputs, batch.targets.classes), batch.targets)["total"]
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm or float("inf"))
+        optimizer.step()
+        schedule.step()
+
+    return take
+
+
+def _data(config: RunConfig, images: Images) -> Callable[[], Tensor]:
+    """A batch, augmented."""
+    batches = _batches(config, images)
+    return lambda: next(batches).inputs
+
+
+def _published_data() -> Callable[[], Image.Image]:
+    """A cell as the published code takes it: decoded, padded, resized, moved, by Pillow."""
+    cell = io.BytesIO()
+    Image.effect_noise((60, 34), 60).convert("RGB").save(cell, "JPEG")
+
+    def take() -> Image.Image:
+        with Image.open(io.BytesIO(cell.getvalue())) as opened:
+            padded = Image.new("RGB", (opened.width, opened.height + 52))
+            padded.paste(opened, (0, 26))
+        large = padded.resize((224, 224), Image.Resampling.BILINEAR)
+        return large.rotate(7, Image.Resampling.BILINEAR, translate=(9, 9))
+
+    return take
+
+
+def as_table(found: Measured, first: str, second: str) -> str:
+    """The ratios as text."""
+    rows = [
+        (f"a step of {first} over one of {second}", found.steps),
+        ("the same step over that of a plain torch loop", found.harness),
+        ("its data path over the published one's", found.data),
+    ]
+    head = f"{'images a second, as a ratio':<58}median  (range of {ROUNDS})"
+    return "\n".join([head, *(f"{name:<58}{ratio}" for name, ratio in rows)])
