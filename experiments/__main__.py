@@ -13,6 +13,9 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
+# Started by -m, the folder where the user stands comes first: its `models` would be taken for ours.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from experiments.deploy import commands as deploy
 from experiments.errors import UserError, explain, one_line
 from experiments.options import OUT, Data, Out, Preset, Settings
