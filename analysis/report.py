@@ -14,6 +14,7 @@ from analysis.sections.chapter import Chapter, PictureOf, chapter
 from analysis.sections.glossary import write_glossary
 from analysis.sections.provenance import run_page, write_uncounted
 from analysis.sections.verdict import answer, write_arms
+from analysis.spreadsheets import as_csv
 from analysis.statistics.significance import ALPHA
 from analysis.tables import arms as tables
 from analysis.tables.load import Complete, Results, as_written, load
@@ -57,13 +58,13 @@ def write_report(
     made, *rest = build(results, chapters).write(folder, "report")
     page, figures = rest[0], rest[1:]
     csvs = {
-        "runs.csv": results.runs.drop(columns=["folder", *_DESCRIPTION], errors="ignore").assign(
-            page=[run_page(run, str(run_id)) for run_id, run in results.runs.iterrows()]
-        ),
-        "comparisons.csv": comparisons(chapters).set_index("dataset"),
+        "runs.csv": results.runs.drop(columns=["folder", *_DESCRIPTION], errors="ignore")
+        .assign(page=[run_page(run, str(run_id)) for run_id, run in results.runs.iterrows()])
+        .reset_index(),
+        "comparisons.csv": comparisons(chapters),
     }
     for name, table in csvs.items():
-        write_whole(folder / name, table.to_csv())
+        write_whole(folder / name, as_csv(table))
     answers = [
         f"{c.section.dataset}, {c.section.split} split: {answer(c)}".replace("**", "")
         for c in chapters

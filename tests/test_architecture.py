@@ -112,6 +112,7 @@ def test_analysis_never_imports_torch():
                 "experiments/store.py",
                 "experiments/tracking.py",
                 "experiments/deploy/registry.py",
+                "experiments/deploy/server.py",
                 "analysis/tables/load.py",
             },
         ),

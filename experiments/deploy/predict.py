@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from analysis.record import PREDICTIONS, SETTINGS, WEIGHTS, read_object
+from analysis.spreadsheets import no_formula, no_formula_name
 from analysis.statistics.calibration import Kept, UnreachableError, reject_below, reject_safely
 from experiments.data.decode import decode
 from experiments.errors import UserError
@@ -28,9 +28,6 @@ from models import Reader
 
 # Of a reader that comes with the suite, which has no predictions since these hold labels.
 VALIDATION = "validation.csv"
-
-# What a spreadsheet takes for the begin of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Trained(NamedTuple):
@@ -201,7 +198,7 @@ def tell(rows: Iterable[Row], names: Sequence[str], judged: bool, output: Path |
             mark = ["rejected"] if row.rejected else []
             print(_line(width, _printable(row.filename), *fields[1:], *mark))
             if write:
-                fields[:2] = [_no_formula_name(row.filename), _no_formula(row.value)]
+                fields[:2] = [no_formula_name(row.filename), no_formula(row.value)]
                 write(fields + [str(int(bool(row.rejected)))] * judged)
 
 
@@ -220,15 +217,6 @@ def _new_csv(file: Path) -> Iterator[Callable[[list[str]], object]]:
 
 def _line(width: int, name: str, value: str, confidence: str, *mark: str) -> str:
     return "  ".join([f"{name:<{width}}", f"{value:<10}", f"{confidence:<10}", *mark]).rstrip()
-
-
-def _no_formula_name(name: str) -> str:
-    return f"./{name}" if name.startswith(_FORMULA) else name
-
-
-def _no_formula(text: str) -> str:
-    number = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", text)
-    return f"'{text}" if text.startswith(_FORMULA) and not number else text
 
 
 def _printable(name: str) -> str:

@@ -38,13 +38,12 @@ from PIL import Image
 from analysis.record import EXPERIMENT, SETTINGS, WEIGHTS
 from experiments.data.synthetic.digits import packaged_digits
 from experiments.data.synthetic.paper import DRAWN, HEIGHT, WIDTH, digit_ink, on_paper
-from experiments.deploy import serving
+from experiments.deploy import server, serving
 from experiments.errors import UserError
 from experiments.training.selection import Score, better
 
 MODEL = EXPERIMENT
 CHAMPION = "champion"
-HOST = "127.0.0.1"
 
 # By these MLflow is told where to write and what to go on with: perhaps by another project.
 _STEERING = (
@@ -190,16 +189,12 @@ def serve(out: Path, port: int) -> NoReturn:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((server.HOST, port))
         except OSError as error:
             raise UserError(f"port {port}: {error.strerror}; choose another") from error
-    command = [sys.executable, "-m", "mlflow", "models", "serve"]
-    command += ["--model-uri", f"models:/{MODEL}@{CHAMPION}", "--env-manager", "local"]
-    command += ["--host", HOST, "--port", str(port)]
-    # MLflow starts uvicorn by name: find the one beside this Python, activated or not.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    # By its path, and without the folder where the user stands: the registered code is to answer.
+    command = [sys.executable, "-P", server.__file__, f"models:/{MODEL}@{CHAMPION}", str(port)]
     env = {
-        "PATH": path,
         "MLFLOW_TRACKING_URI": registry.uri,
         "MLFLOW_REGISTRY_URI": registry.uri,
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # nothing is fetched from anywhere

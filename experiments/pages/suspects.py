@@ -7,6 +7,7 @@ from pathlib import Path
 from analysis.findings.suspects import FIRST, Suspects, suspects
 from analysis.page.page import Page, code
 from analysis.record import STORE
+from analysis.spreadsheets import as_csv
 from analysis.tables.load import NoRunsError, load
 from experiments.data.audit.page import picture
 from experiments.data.cells import Row, read_cells
@@ -43,7 +44,7 @@ def write_suspects(folder: Path, out: Path) -> list[Path]:
         target = out / "suspects" / cells.name
         written += _page(cells.name, found, by_name).write(target, name)
         table = target / f"{name}.csv"
-        write_whole(table, found.table.to_csv(index=False, lineterminator="\n"))
+        write_whole(table, as_csv(found.table))
         written.append(table)
     return written
 

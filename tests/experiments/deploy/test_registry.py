@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -229,7 +230,16 @@ def test_the_server_reads_a_posted_image(store, champion, tmp_path):  # noqa: AR
         with pytest.raises(urllib.error.HTTPError) as refused:
             post(port, payload([tmp_path / "log"]))
         assert refused.value.code == 400
-        assert "not a readable image" in refused.value.read().decode()
+        said = refused.value.read().decode()
+        assert "not a readable image" in said
+        assert not re.search(r"Traceback|\.py|/\w+/", said)
+        refused.value.close()
+        foreign = urllib.request.Request(
+            f"http://127.0.0.1:{port}/ping", headers={"Host": "evil.example"}
+        )
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(foreign, timeout=5)
+        assert refused.value.code == 400
         refused.value.close()
         # On this machine alone.
         with pytest.raises(OSError, match="refused"):
