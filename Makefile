@@ -58,40 +58,40 @@ data: $(READY)  ## Fetch the published data set into OUT/data/cells, checked
 	@$(HEAD_TO_HEAD) data --out "$$GIVEN_OUT"
 
 ablation: $(READY)  ## Train every arm of PRESET (quick) on DATA, then compare; finished runs are skipped
-	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" $(if $(PRESET),--preset "$$GIVEN_PRESET") \
-	  $(if $(DATA),--data "$$GIVEN_DATA") $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
+	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" $(if $(value PRESET),--preset "$$GIVEN_PRESET") \
+	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs '$(JOBS)') $(if $(value SEEDS),--seeds '$(SEEDS)')
 
 speedrun: $(READY)  ## What learns soonest for either loss, trained on DATA and compared
 	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" --preset speedrun \
-	  $(if $(DATA),--data "$$GIVEN_DATA") $(if $(JOBS),--jobs '$(JOBS)') $(if $(SEEDS),--seeds '$(SEEDS)')
+	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs '$(JOBS)') $(if $(value SEEDS),--seeds '$(SEEDS)')
 
 bench: $(READY)  ## How fast PRESET (speedrun) trains on DATA beside ablation, a plain loop, the published data path
-	@$(HEAD_TO_HEAD) bench --out "$$GIVEN_OUT" $(if $(PRESET),--preset "$$GIVEN_PRESET") \
-	  $(if $(DATA),--data "$$GIVEN_DATA")
+	@$(HEAD_TO_HEAD) bench --out "$$GIVEN_OUT" $(if $(value PRESET),--preset "$$GIVEN_PRESET") \
+	  $(if $(value DATA),--data "$$GIVEN_DATA")
 
 search: $(READY)  ## Tune the arms of PRESET (search), then train the best on fresh seeds
-	@$(HEAD_TO_HEAD) search --out "$$GIVEN_OUT" $(if $(PRESET),--preset "$$GIVEN_PRESET") \
-	  $(if $(DATA),--data "$$GIVEN_DATA") $(if $(JOBS),--jobs '$(JOBS)') \
-	  $(if $(ARM),--arm '$(ARM)') $(if $(TRIALS),--trials '$(TRIALS)')
+	@$(HEAD_TO_HEAD) search --out "$$GIVEN_OUT" $(if $(value PRESET),--preset "$$GIVEN_PRESET") \
+	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs '$(JOBS)') \
+	  $(if $(value ARM),--arm '$(ARM)') $(if $(value TRIALS),--trials '$(TRIALS)')
 
 audit: $(READY)  ## What is wrong with DATA, for the charset and size of PRESET (ablation)
 	@$(HEAD_TO_HEAD) audit --out "$$GIVEN_OUT" \
-	  $(if $(PRESET),--preset "$$GIVEN_PRESET") $(if $(DATA),--data "$$GIVEN_DATA")
+	  $(if $(value PRESET),--preset "$$GIVEN_PRESET") $(if $(value DATA),--data "$$GIVEN_DATA")
 
 suspects: $(READY)  ## The labels that all arms doubt, from the runs of PRESET=suspects
-	@$(HEAD_TO_HEAD) suspects --out "$$GIVEN_OUT" $(if $(DATA),--data "$$GIVEN_DATA")
+	@$(HEAD_TO_HEAD) suspects --out "$$GIVEN_OUT" $(if $(value DATA),--data "$$GIVEN_DATA")
 
 predict: $(READY)  ## Read IMAGES with RUN, at once with a reader that comes with the suite; a table, and a CSV where OUTPUT is given
 	@test -n "$$GIVEN_IMAGES" \
 	  || { echo "error: no IMAGES: give a folder, an image or 'in/**/*.png'" >&2; exit 2; }
-	@$(HEAD_TO_HEAD) predict $(if $(RUN),--run '$(RUN)') --out "$$GIVEN_OUT" \
-	  $(if $(OUTPUT),--output "$$GIVEN_OUTPUT") $(if $(ACCURACY),--accuracy '$(ACCURACY)') -- "$$GIVEN_IMAGES"
+	@$(HEAD_TO_HEAD) predict $(if $(value RUN),--run '$(RUN)') --out "$$GIVEN_OUT" \
+	  $(if $(value OUTPUT),--output "$$GIVEN_OUTPUT") $(if $(value ACCURACY),--accuracy '$(ACCURACY)') -- "$$GIVEN_IMAGES"
 
 serve: $(READY)  ## The champion behind MLflow's own server, on 127.0.0.1
 	@$(HEAD_TO_HEAD) serve --port '$(PORT)' --out "$$GIVEN_OUT"
 
 report: $(READY)  ## Rebuild OUT/report from what MLflow holds, with pictures from DATA
-	@$(HEAD_TO_HEAD) report --out "$$GIVEN_OUT" $(if $(DATA),--data "$$GIVEN_DATA")
+	@$(HEAD_TO_HEAD) report --out "$$GIVEN_OUT" $(if $(value DATA),--data "$$GIVEN_DATA")
 
 ui: $(READY)  ## MLflow's own pages of OUT on 127.0.0.1
 	@$(HEAD_TO_HEAD) ui --port '$(PORT)' --out "$$GIVEN_OUT"

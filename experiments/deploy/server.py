@@ -18,6 +18,8 @@ from mlflow.pyfunc import scoring_server
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 HOST = "127.0.0.1"
+# What is wrong with an image; MLflow's own message only says that something was.
+_OURS = "experiments.errors.UserError: "
 
 
 def guarded(app: FastAPI) -> FastAPI:
@@ -44,13 +46,15 @@ def _message(body: bytes) -> bytes:
     except ValueError:
         return body
     if isinstance(said, dict):
-        said.pop("stack_trace", None)
+        last = str(said.pop("stack_trace", "")).strip().rpartition("\n")[2]
+        if last.startswith(_OURS):
+            said["message"] = last.removeprefix(_OURS)
     return json.dumps(said).encode()
 
 
 def serve(model: str, port: int) -> None:
     """Answer until it is stopped. model: its address, in the store of MLFLOW_TRACKING_URI."""
-    app = scoring_server.init(mlflow.pyfunc.load_model(model))  # type: ignore[no-untyped-call]
+    app = scoring_server.init(mlflow.pyfunc.load_model(model))
     uvicorn.run(guarded(app), host=HOST, port=port)
 
 

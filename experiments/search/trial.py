@@ -41,7 +41,7 @@ def trial(folder: Path, data: Path, out: Path, parent: str) -> None:
     config = RunConfig.model_validate_json((folder / "settings.json").read_text(encoding="utf-8"))
     tracker = Tracker(out)
     with lock(folder / "lock"):
-        if read_standing(folder, aloud=True).done:
+        if read_standing(folder, identity(folder), aloud=True).done:
             return
         images = load_data(config, data, out, judges=False)
         split = learning_split(images, config)
@@ -61,7 +61,7 @@ def trial(folder: Path, data: Path, out: Path, parent: str) -> None:
             record.log_params(config.flat())
 
             def report(progress: Progress, done: bool = False) -> None:
-                write_standing(folder, Standing(progress, done))
+                write_standing(folder, Standing(progress, done), identity(folder))
                 for epoch, metrics in enumerate(progress.history):
                     record.log_epoch(epoch, metrics)
 

@@ -87,6 +87,8 @@ def _arms(preset: Preset, wanted: str | None) -> dict[str, RunConfig]:
     if preset.stages:
         raise UserError("stages: a search tunes runs without them; take them out of the preset")
     configs = preset.expand([preset.search.seed])
+    if any(config.start for config in configs):
+        raise UserError("start: a search trains from the beginning; take it out of the preset")
     names = [run_name(config).rpartition("-")[0] for config in configs]
     arms = {
         name if names.count(name) == 1 else f"{name}-{number}": config

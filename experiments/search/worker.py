@@ -23,7 +23,7 @@ from experiments.sweep.orchestrator import Count, work
 from experiments.sweep.processes import last_line, threads_each
 from experiments.sweep.runner import Job, Runner
 from experiments.tracking import RunRecord, Tracker
-from experiments.training.standing import read_standing
+from experiments.training.standing import Standing, read_standing
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,10 @@ class Trial:
     def folder(self) -> Path:
         """Where it keeps how far it is."""
         return self.job.log.parent
+
+    def standing(self) -> Standing:
+        """How far it is."""
+        return read_standing(self.folder, identity(self.folder))
 
     @property
     def name(self) -> str:
@@ -126,7 +130,7 @@ class Worker:
 
     def look(self, trial: Trial, code: int | None) -> str | None:
         """Report the cycles that have ended; a trial that is pruned there is over."""
-        standing = read_standing(trial.folder)
+        standing = trial.standing()
         for epochs in cycle_ends(trial.config):
             if trial.seen < epochs <= len(standing.val):
                 trial.seen = epochs
@@ -145,7 +149,7 @@ class Worker:
 
     def settle(self, trial: Trial) -> None:
         """Note what became of it in MLflow and in its study."""
-        standing = read_standing(trial.folder)
+        standing = trial.standing()
         about: dict[str, Any] = {
             "val": standing.val,
             "seconds": standing.progress.seconds,
@@ -175,7 +179,7 @@ class Worker:
             settled += ended
             trained += ended * tuned.arm.epochs
             epochs += self._trials * tuned.arm.epochs
-        trained += sum(len(read_standing(trial.folder).val) for trial in self._active)
+        trained += sum(len(trial.standing().val) for trial in self._active)
         return Count(settled, self._trials * len(self._tuned), trained, epochs)
 
     def done(self) -> bool:

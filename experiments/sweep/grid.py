@@ -106,4 +106,4 @@ class Grid:
 
 def _trained(run: Run) -> int:
     """How many epochs it has finished."""
-    return len(read_standing(run.folder).progress.history)
+    return len(read_standing(run.folder, run.run_hash).progress.history)

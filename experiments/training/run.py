@@ -90,6 +90,7 @@ def _make(
     checkpoint_file: Path,
     record: RunRecord,
 ) -> None:
+    run_hash = config.run_hash(images.digest)
     record.log_params(config.flat())
     record.describe(_description(config, images))
     record.log_data(images.name, folder, images.digest)
@@ -99,7 +100,7 @@ def _make(
         # From the first epoch on: the record may be a new one, and the checkpoint older.
         for epoch, metrics in enumerate(progress.history):
             record.log_epoch(epoch, metrics)
-        write_standing(checkpoint_file.parent, Standing(progress))
+        write_standing(checkpoint_file.parent, Standing(progress), run_hash)
 
     with EpochLog(config.epochs) as log:
 

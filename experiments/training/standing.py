@@ -24,19 +24,24 @@ class Standing:
         return [metrics["val.exact_match"] for metrics in self.progress.history]
 
 
-def write_standing(folder: Path, standing: Standing) -> None:
-    """Put it in the folder, which is made where it is not there, whole or not at all."""
+def write_standing(folder: Path, standing: Standing, owner: str) -> None:
+    """Put it in the folder, which is made where it is not there, whole or not at all.
+
+    owner: the hash of the run, which no other run has.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    write_checked(folder / _FILE, asdict(standing))
+    write_checked(folder / _FILE, asdict(standing) | {"owner": owner})
 
 
-def read_standing(folder: Path, aloud: bool = False) -> Standing:
-    """What stands there: nothing yet where nothing does, or nothing that is whole.
+def read_standing(folder: Path, owner: str, aloud: bool = False) -> Standing:
+    """What stands there: nothing yet where nothing does, or nothing that is whole and of this run.
 
-    aloud: say of a file that is not whole that it does not count.
+    aloud: say of a file that is not whole, or another run's, that it does not count.
     """
     try:
         content = read_checked(folder / _FILE)
+        if content["owner"] != owner:
+            raise DamagedError(f"{folder / _FILE}: belongs to the run {content['owner']}")
         return Standing(Progress(**content["progress"]), content["done"])
     except FileNotFoundError:
         return Standing()

@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI, Response
 
 from experiments.deploy.server import guarded
+from experiments.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +22,11 @@ def app():
     async def wrong():
         said = {"error_code": "BAD_REQUEST", "message": "why", "stack_trace": "/home/a/b.py"}
         return Response(json.dumps(said), 400)
+
+    @made.get("/ours")
+    async def ours():
+        trace = f"Traceback: /home/a/b.py\n{UserError.__module__}.UserError: the image: is broken\n"
+        return Response(json.dumps({"message": "something", "stack_trace": trace}), 400)
 
     @made.get("/words")
     async def words():
@@ -68,4 +74,7 @@ def test_an_error_says_why_and_not_where(app):
     status, body = ask(app, "/wrong")
     assert status == 400
     assert json.loads(body) == {"error_code": "BAD_REQUEST", "message": "why"}
+    status, body = ask(app, "/ours")
+    assert status == 400
+    assert json.loads(body) == {"message": "the image: is broken"}
     assert ask(app, "/words") == (504, b"no JSON")

@@ -140,6 +140,7 @@ def test_a_range_test_is_made_once_and_again_where_its_record_is_not_whole(
         (PRESET.replace('name = "sgd_cyclic", cycles = 2', 'name = "adam"'), "sgd_cyclic"),
         (PRESET + "[search.space]\ncycle_epochs = [3]\n", "3 does not divide the 2 epochs"),
         (PRESET + "[stages.s]\ndata = 'strings'\n", "stages"),
+        (PRESET.replace("epochs = 2", "epochs = 2\nstart = '0123456789abcdef'"), "start: "),
         (PRESET.replace("epochs = 2", "epochs = 2\nsplit = 'kfold'"), "split=published"),
         (PRESET.replace("trials = 2", "trails = 2"), "did you mean"),
     ],

@@ -12,10 +12,14 @@ from experiments.search import trial as trials
 from experiments.search.trial import identity, trial
 from experiments.settings.config import run_config
 from experiments.tracking import Tracker
+from experiments.training import standing
 from experiments.training.run import load_data
-from experiments.training.standing import read_standing
 
 SETTINGS = {"epochs": 2, "batch_size": 8, "width_stride": 8, "hidden": 16}
+
+
+def standing_of(folder):
+    return standing.read_standing(folder, identity(folder))
 
 
 def make(data, out, name="0", **settings):
@@ -49,9 +53,9 @@ def test_neither_the_dev_list_nor_what_people_read_is_opened(make_cells, tmp_pat
     broken = without_judges(data, tmp_path / "broken" / "cells")
     whole = make(data, tmp_path / "out")
     blind = make(broken, tmp_path / "blind")
-    assert read_standing(blind).done
+    assert standing_of(blind).done
     # Not only does it get by without them: they make no difference to what it tells.
-    assert read_standing(blind).val == read_standing(whole).val
+    assert standing_of(blind).val == standing_of(whole).val
     with pytest.raises(UserError):
         load_data(run_config(SETTINGS, {}), broken, tmp_path / "out")
 
@@ -98,7 +102,7 @@ def test_folds_cannot_be_searched(make_cells, tmp_path):
 def test_what_it_tells_is_what_mlflow_and_its_folder_have(make_cells, tmp_path):
     out = tmp_path / "out"
     folder = make(make_cells(train=24, val=8), out)
-    told = read_standing(folder)
+    told = standing_of(folder)
     assert (len(told.val), told.done) == (2, True)
     (run,) = Tracker(out)._search(f"tags.run_hash = '{identity(folder)}'")
     assert run.info.status == "FINISHED"
@@ -117,25 +121,25 @@ def test_it_is_made_once(make_cells, tmp_path, monkeypatch):
     folder = make(data, out)
     monkeypatch.setattr(trials, "fit", None)
     trial(folder, data, out, "parent")
-    assert read_standing(folder).done
+    assert standing_of(folder).done
 
 
 def test_two_trials_have_two_identities(tmp_path):
     folders = [tmp_path / s / n for s in ("a", "b") for n in ("0", "1")]
     assert len({identity(folder) for folder in folders}) == 4
-    assert read_standing(folders[0]).val == []
+    assert standing_of(folders[0]).val == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"digest": "", "content": {}}', b"half"])
 def test_a_record_that_is_not_whole_is_said_and_made_again(make_cells, tmp_path, capsys, content):
     data, out = make_cells(train=24, val=8), tmp_path / "out"
     folder = make(data, out)
-    whole = read_standing(folder)
+    whole = standing_of(folder)
     (folder / "progress.json").write_bytes(content)
-    assert not read_standing(folder).done
+    assert not standing_of(folder).done
     capsys.readouterr()
     trial(folder, data, out, "parent")
     said = [line for line in capsys.readouterr().out.splitlines() if "progress.json" in line]
     assert len(said) == 1
     assert "does not count" in said[0]
-    assert (read_standing(folder).val, read_standing(folder).done) == (whole.val, True)
+    assert (standing_of(folder).val, standing_of(folder).done) == (whole.val, True)

@@ -35,10 +35,12 @@ TELL = """
 import hashlib, json, os, sys, time
 from pathlib import Path
 folder, curve = Path(sys.argv[1]), json.loads(sys.argv[2])
+name = f"trial/{folder.parent.name}/{folder.name}"
+owner = hashlib.sha256(name.encode()).hexdigest()[:16]
 for n in range(1, len(curve) + 1):
     history = [{"val.exact_match": value, "val.loss": 2 - value} for value in curve[:n]]
     progress = {"history": history, "best": curve[:n].index(max(curve[:n])), "seconds": n}
-    content = {"progress": progress, "done": n == len(curve)}
+    content = {"progress": progress, "done": n == len(curve), "owner": owner}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     (folder / "p.making").write_text(json.dumps({"digest": digest, "content": content}))
     os.replace(folder / "p.making", folder / "progress.json")

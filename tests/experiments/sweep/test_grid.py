@@ -92,7 +92,7 @@ def test_epochs_are_counted_while_runs_are_made(tmp_path):
     begun = grid.begin()
     begun.folder.mkdir()
     history = [{"val.exact_match": 0.5}] * 3
-    write_standing(begun.folder, Standing(Progress(history, 0, 1.0)))
+    write_standing(begun.folder, Standing(Progress(history, 0, 1.0)), begun.run_hash)
     assert grid.count() == (0, 2, 3, 10)
     assert grid.look(begun, None) is None
     assert begun.name in grid.look(begun, 0)
@@ -103,7 +103,9 @@ def test_epochs_are_counted_while_runs_are_made(tmp_path):
 
 def test_epochs_that_a_stopped_run_had_finished_count_from_the_beginning(tmp_path):
     stopped = run("a", "", tmp_path, epochs=4)
-    write_standing(stopped.folder, Standing(Progress([{"val.exact_match": 0.5}] * 3, 0, 1.0)))
+    write_standing(
+        stopped.folder, Standing(Progress([{"val.exact_match": 0.5}] * 3, 0, 1.0)), stopped.run_hash
+    )
     grid = Grid([run("b", "", tmp_path, epochs=6), stopped])
     assert grid.count() == (0, 2, 3, 10)
     grid.begin()

@@ -13,21 +13,27 @@ STANDING = Standing(Progress(HISTORY, best=1, seconds=2.5), done=True)
 
 def test_it_comes_back(tmp_path):
     folder = tmp_path / "runs" / "one"
-    assert read_standing(folder) == Standing()
-    write_standing(folder, STANDING)
-    assert read_standing(folder) == STANDING
+    assert read_standing(folder, "me") == Standing()
+    write_standing(folder, STANDING, "me")
+    assert read_standing(folder, "me") == STANDING
     assert STANDING.val == [0.25, 0.5]
 
 
-@pytest.mark.parametrize("part", ["best", "progress", "done"])
+@pytest.mark.parametrize("part", ["best", "progress", "done", "owner"])
 def test_what_is_not_whole_counts_as_nothing_and_is_said_where_asked(tmp_path, capsys, part):
-    write_standing(tmp_path, STANDING)
+    write_standing(tmp_path, STANDING, "me")
     file = tmp_path / "progress.json"
     file.write_text(file.read_text().replace(f'"{part}"', '"other"'))
     assert json.loads(file.read_text())
-    assert read_standing(tmp_path) == Standing()
+    assert read_standing(tmp_path, "me") == Standing()
     assert capsys.readouterr().out == ""
-    assert read_standing(tmp_path, aloud=True) == Standing()
+    assert read_standing(tmp_path, "me", aloud=True) == Standing()
     said = capsys.readouterr().out
     assert str(file) in said
     assert said.count("\n") == 1
+
+
+def test_that_of_another_run_counts_as_nothing(tmp_path, capsys):
+    write_standing(tmp_path, STANDING, "me")
+    assert read_standing(tmp_path, "you", aloud=True) == Standing()
+    assert f"{tmp_path / 'progress.json'}: belongs to the run me" in capsys.readouterr().out

@@ -1,0 +1,84 @@
+"""What make hands on is what its user gave, whatever characters are in it."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MAKEFILE = Path(__file__).parents[1] / "Makefile"
+# In place of the command: says with which arguments it was called.
+SAYS = f"#!{sys.executable} -IS\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n"
+NAMES = [
+    *(
+        "why?1",
+        "a%20b",
+        "it's",
+        'say "hi"',
+        "a b",
+        "$HOME",
+        "$(x)",
+        "$",
+        "a$(b)c",
+        "`id`",
+        "a;b",
+        "a&b|c",
+    ),
+    *("*", "a\\b", "ä", "#1", "~", "a=b", "(x", "-a"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A clone whose environment has a command that only says how it was called."""
+    clone = tmp_path_factory.mktemp("clone")
+    shutil.copy(MAKEFILE, clone)
+    for name in ("pyproject.toml", "constraints.txt"):
+        (clone / name).touch()
+    command = clone / ".venv/bin/head-to-head"
+    command.parent.mkdir(parents=True)
+    command.write_text(SAYS)
+    command.chmod(0o755)
+    (clone / ".venv/ready").touch()
+    return clone
+
+
+def called(folder, *arguments):
+    """What the command was called with."""
+    ended = subprocess.run(
+        ["make", "--no-print-directory", *arguments],
+        cwd=folder,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+@pytest.mark.parametrize("name", NAMES)
+def test_names_arrive_as_they_are(folder, name):
+    for target in ("ablation", "search", "audit"):
+        heard = called(folder, target, f"OUT={name}", f"DATA={name}", f"PRESET={name}")
+        assert heard[heard.index("--out") + 1] == name
+        assert heard[heard.index("--data") + 1] == name
+        assert heard[heard.index("--preset") + 1] == name
+    heard = called(folder, "predict", f"IMAGES={name}", f"OUTPUT={name}", f"OUT={name}")
+    assert heard[-2:] == ["--", name]
+    assert heard[heard.index("--output") + 1] == heard[heard.index("--out") + 1] == name
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+@pytest.mark.parametrize("target", ["data", "serve", "ui", "report", "suspects", "speedrun"])
+def test_every_target_takes_out_as_it_is(folder, target):
+    heard = called(folder, target, "OUT=$(x) '%?")
+    assert heard[heard.index("--out") + 1] == "$(x) '%?"
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+def test_what_is_not_given_is_not_handed_on(folder):
+    assert called(folder, "ablation") == ["ablation", "--out", "outputs"]
+    assert called(folder, "report", "OUT=here") == ["report", "--out", "here"]
