@@ -106,8 +106,8 @@ test-slow: $(READY)  ## The tests that train for minutes
 	@$(PYTEST) -m slow
 
 # SEED decides when and what is killed.
-torture: $(READY)  ## KILLS (100) times SIGKILL over ablations and searches; nothing may be lost
-	@KILLS='$(KILLS)' $(MODULE) pytest -s -m slow tests/experiments/test_torture.py
+torture: $(READY)  ## KILLS (100) times SIGKILL, full disks, locks, damaged files; nothing may be lost
+	@KILLS='$(KILLS)' $(MODULE) pytest -s -m 'slow or not slow' tests/experiments/torture
 
 lint: $(READY)  ## Formatting, lint and types
 	@$(MODULE) ruff format --check .
