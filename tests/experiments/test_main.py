@@ -36,3 +36,13 @@ def test_folders_of_the_user_are_not_taken_for_the_packages(elsewhere):
     # The settings know all losses and models: with those of the user they would not be there.
     assert ended.stderr == b"error: unknown config key 'epoch'; did you mean 'epochs'?\n"
     assert ended.returncode == 2
+
+
+def test_a_preset_is_utf8_in_a_locale_that_is_not(tmp_path):
+    (tmp_path / "größe.toml").write_text("# für später: ½\n[run]\nepochs = 1\n", encoding="utf-8")
+    ended = started(
+        tmp_path,
+        *("train", "--preset", "größe.toml", "--set", "epoch=3"),
+        **{"PYTHONPATH": str(CODE), "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    )
+    assert ended.stderr == b"error: unknown config key 'epoch'; did you mean 'epochs'?\n"

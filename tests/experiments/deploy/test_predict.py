@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.tracking import MlflowClient
+from safetensors.torch import load_file, save_file
 
 from analysis.record import DIGESTS, digest
 from experiments.data.cells import read_cells
@@ -342,6 +343,17 @@ def test_an_accuracy_out_of_reach_is_refused_with_the_best(cli, store, told):
     told([("val", "1.jpg", "1", "1", 0.5), ("val", "2.jpg", "1", "2", 0.5), *OTHERS])
     command = ("predict", store.images, "--run", store.runs["columns"], "--out", store.out)
     one_line(cli(*command, "--accuracy", "0.98"), "0.98", "best on validation is 0.5", "of 2")
+
+
+def test_weights_that_are_no_numbers_are_refused(store, tmp_path):
+    artifacts = store.artifacts("columns")
+    (tmp_path / "config.json").write_bytes((artifacts / "config.json").read_bytes())
+    weights = load_file(artifacts / "weights.safetensors")
+    # One number of one tensor is enough.
+    next(tensor for tensor in weights.values() if tensor.dim() > 1)[0] = float("nan")
+    save_file(weights, tmp_path / "weights.safetensors")
+    with pytest.raises(UserError, match="not all of it are numbers; train the run again"):
+        load_model(tmp_path)
 
 
 def test_weights_that_do_not_fit_are_refused(store, tmp_path):

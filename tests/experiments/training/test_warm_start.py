@@ -12,7 +12,7 @@ from experiments.settings.config import run_config
 from experiments.training.build import build
 from experiments.training.leaks import Learnt, learnt_by, write_learnt
 from experiments.training.loop import fit
-from experiments.training.warm_start import start_of, take_weights
+from experiments.training.warm_start import finished_start, start_of, take_weights
 
 
 def model_of(**settings):
@@ -124,6 +124,15 @@ def test_a_start_that_has_not_finished_is_named(cells, tmp_path):
         start_of(config, cells, split, OneRun(tmp_path))
     without = start_of(run_config({}, {}), cells, split, OneRun(tmp_path))
     assert without == ({}, Learnt())
+
+
+@pytest.mark.parametrize("start", ["a'b", "' or ''='", "0123456789ABCDEF", "0123456789abcdef'"])
+def test_a_start_that_is_no_hash_becomes_no_query(start, tmp_path):
+    class Untouched:
+        out = tmp_path  # and nothing that could be asked
+
+    with pytest.raises(UserError, match="start: no finished run"):
+        finished_start(run_config({"start": start}, {}), Untouched())
 
 
 def test_a_run_that_was_stopped_goes_on_from_its_checkpoint_not_from_its_start(cells, tmp_path):
