@@ -32,7 +32,7 @@ FLOORS = {
         {"__main__"},
     ],
     "analysis": [
-        {"files", "metrics", "plugins", "record"},
+        {"files", "metrics", "plugins", "record", "spreadsheets"},
         {"tables"},
         {"statistics"},
         {"findings", "page"},
