@@ -17,7 +17,8 @@ from analysis.sections.verdict import answer, write_arms
 from analysis.spreadsheets import as_csv
 from analysis.statistics.significance import ALPHA
 from analysis.tables import arms as tables
-from analysis.tables.load import Complete, Results, as_written, load
+from analysis.tables.artifacts import Complete
+from analysis.tables.load import Results, as_written, load
 
 _TITLE = "Which head reads handwritten numbers better?"
 _QUESTION = (

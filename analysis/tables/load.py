@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,27 +20,28 @@ from mlflow.tracking import MlflowClient
 
 from analysis.record import (
     DIGESTS,
-    IMAGES,
-    MEMBERS,
-    PREDICTIONS,
     READER_COLUMNS,
-    READERS,
     REPORTS,
     SEARCH,
-    SETTINGS,
     STORE,
     address,
     artifacts_of,
     flaw,
     read_object,
 )
+from analysis.tables.artifacts import (
+    Complete,
+    images_in,
+    members_of,
+    predictions_of,
+    readers_of,
+    settings_of,
+)
 from analysis.tables.primaries import Primary, of_all
 
 _UNFINISHED = ["run_id", "tags.mlflow.runName", "status"]
-_IMAGE = ["split", "filename"]
-_ABOUT = ["group", "clean", "part", "changed"]
 
-_Told = TypeVar("_Told")
+_Read = TypeVar("_Read")
 
 
 class NoRunsError(ValueError):
@@ -92,10 +91,6 @@ class Results:
     reports: int = 0
 
 
-# The settings that a run wrote -> the same with those that it does not know yet.
-Complete = Callable[[dict[str, Any]], dict[str, Any]]
-
-
 def as_written(settings: dict[str, Any]) -> dict[str, Any]:
     """No more than was written."""
     return settings
@@ -116,16 +111,16 @@ def load(out: Path, complete: Complete = as_written) -> Results:
     if runs.empty and unfinished.empty:
         raise NoRunsError(f"{out}: no runs here")
     ensembles, unfinished_ensembles = _search(client, out, "ensemble")
-    about = cache(_about)
+    about = cache(images_in)
     read, broken = _read_each(
-        runs, lambda folder: (_settings(folder, complete), _predictions(folder, about))
+        runs, lambda folder: (settings_of(folder, complete), predictions_of(folder, about))
     )
     if not read:
         left_out = pd.concat([unfinished, broken])
         first = f"{left_out['run_id'].iloc[0]}: {left_out['status'].iloc[0]}"
         raise NoRunsError(f"{out}: {len(left_out)} runs, none of which counts (the first, {first})")
     together, broken_ensembles = _read_each(
-        ensembles, lambda folder: (_members(folder), _predictions(folder, about))
+        ensembles, lambda folder: (members_of(folder), predictions_of(folder, about))
     )
     runs, ensembles = runs.loc[list(read)], ensembles.loc[list(together)]
     settings = pd.DataFrame([config for config, _ in read.values()], index=runs.index)
@@ -210,8 +205,8 @@ def _searches(client: MlflowClient, out: Path) -> tuple[dict[str, dict[str, Any]
 
 
 def _read_each(
-    runs: pd.DataFrame, read: Callable[[Path], _Told]
-) -> tuple[dict[str, _Told], pd.DataFrame]:
+    runs: pd.DataFrame, read: Callable[[Path], _Read]
+) -> tuple[dict[str, _Read], pd.DataFrame]:
     """What is read from each run's folder, and the runs whose files are damaged."""
     whole, broken = {}, []
     for run_id, folder in runs["folder"].items():
@@ -223,42 +218,6 @@ def _read_each(
     status = pd.DataFrame(broken, columns=["run_id", "status"]).set_index("run_id")
     damaged = runs.loc[status.index].drop(columns="status").join(status)
     return whole, damaged.rename_axis("run_id").reset_index()
-
-
-def _settings(folder: Path, complete: Complete) -> dict[str, str]:
-    return _flatten(complete(read_object(folder / SETTINGS)))
-
-
-def _members(folder: Path) -> list[dict[str, object]]:
-    members = read_object(folder / MEMBERS)["members"]
-    if not isinstance(members, list):
-        raise ValueError(f"{MEMBERS}: members: not a list")
-    return members
-
-
-def _predictions(folder: Path, about: Callable[[bytes], pd.DataFrame]) -> pd.DataFrame:
-    """A row an image that the run read. Raises ValueError where rows are missing."""
-    read = _table((folder / PREDICTIONS).read_bytes())
-    images = about((folder / IMAGES).read_bytes())
-    # As they are written, both have the same images in the same order.
-    same = len(read) == len(images) and all((read[c] == images[c]).all() for c in _IMAGE)
-    if not same:
-        raise ValueError(f"{PREDICTIONS} and {IMAGES} are of different images")
-    return pd.concat([read.drop(columns=_IMAGE), images], axis=1).assign(
-        confidence=read["confidence"].astype(float),
-        label_loss=pd.to_numeric(read.get("label_loss", pd.Series(index=read.index, dtype=str))),
-    )
-
-
-def _about(content: bytes) -> pd.DataFrame:
-    """An images.csv, which is the same for many runs."""
-    # Runs of an older recipe did not log all of these.
-    table = _table(content).reindex(columns=[*_IMAGE, *_ABOUT], fill_value="")
-    return table.assign(
-        group=table["group"].astype(int),
-        clean=table["clean"] == "1",
-        changed=table["changed"] == "1",
-    )
 
 
 def _one_table(by_run: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -283,30 +242,7 @@ def _readers(runs: pd.DataFrame) -> pd.DataFrame:
     """Of one run a data set: they are the same for all of its runs."""
     tables = [pd.DataFrame(columns=[*READER_COLUMNS, "data_digest"])]
     for digest, folders in runs.groupby("tags.data_digest")["folder"]:
-        readable = (table for folder in folders if (table := _readers_of(folder)) is not None)
+        readable = (table for folder in folders if (table := readers_of(folder)) is not None)
         if (first := next(readable, None)) is not None:
             tables.append(first.assign(data_digest=str(digest)))
     return pd.concat(tables, ignore_index=True)
-
-
-def _readers_of(folder: Path) -> pd.DataFrame | None:
-    """None where the data set has no readers, or where the file of an older run is damaged."""
-    try:
-        return _table((folder / READERS).read_bytes())[list(READER_COLUMNS)]
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def _table(content: bytes) -> pd.DataFrame:
-    """All text: '007' and '1.0' stay what they are, and an empty field is an empty text."""
-    return pd.read_csv(BytesIO(content), dtype=str, keep_default_na=False)
-
-
-def _flatten(nested: dict[str, object], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, value in nested.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value if isinstance(value, str) else json.dumps(value)
-    return flat
