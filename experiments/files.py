@@ -62,7 +62,7 @@ def read_checked(file: Path) -> Any:
     try:
         held = json.loads(file.read_bytes())
         digest, content = held["digest"], held["content"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, IsADirectoryError) as error:
         raise DamagedError(f"{file}: is not whole") from error
     if digest != _digest(content):
         raise DamagedError(f"{file}: is damaged, its content does not have the digest noted in it")
