@@ -55,6 +55,7 @@ def test_coverage_on_the_whole_and_where_seeds_agree():
     assert found["as before"].half > 4 * found["as before"].images
 
 
+@pytest.mark.slow
 def test_chance_passes_planned_looks_less_often_than_looks_at_5_percent_each():
     # 60 worlds without a difference, seeds 2, 3, 4: a standard error of 2.8 points at 5%.
     world = World(runs=4, groups=150, arms=4, difference=0.0)
