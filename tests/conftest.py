@@ -5,15 +5,20 @@ from __future__ import annotations
 import random
 import shutil
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, Protocol
+from unittest.mock import patch
 
 import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+import experiments.store
+from analysis.record import STORE
 from experiments.__main__ import main
 from experiments.settings.config import run_config
 from tests.in_process import InProcess
@@ -56,6 +61,33 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+MakeStore = Callable[[Path], None]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def make_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStore]:
+    """The making of a store as it is; in the tests a new one is a copy of the first.
+
+    MLflow makes its tables in dozens of steps, which take two seconds.
+    """
+    made = experiments.store._make
+    first = tmp_path_factory.mktemp("first")
+
+    def copied(out: Path) -> None:
+        if not (first / STORE).exists():
+            made(first)
+        shutil.copyfile(first / STORE, out / STORE)
+        artifacts = (out.resolve() / "artifacts").as_uri(), (first / "artifacts").as_uri()
+        with closing(sqlite3.connect(out / STORE)) as database, database:
+            database.execute(
+                "update experiments set artifact_location = ? where artifact_location = ?",
+                artifacts,
+            )
+
+    with patch.object(experiments.store, "_make", copied):
+        yield made
 
 
 @pytest.fixture

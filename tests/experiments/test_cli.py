@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from analysis.page.page import Drawn
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.files import lock
 from experiments.settings.config import run_config
@@ -29,6 +30,12 @@ def tiny(tmp_path_factory):
         '[[grid]]\nloss = ["ctc", "ce_stop"]\nimage = [{height = 32, width = 80, pad = 9}]\n'
     )
     return file
+
+
+@pytest.fixture
+def quickly(monkeypatch, in_process):  # noqa: ARG001
+    """Runs in this process, and a report without its figures, which have tests of their own."""
+    monkeypatch.setattr("analysis.page.style.render", lambda _: Drawn(b"<svg/>", b""))
 
 
 def damaged(data, tmp_path):
@@ -146,7 +153,7 @@ def note_says_what_the_report_does(note, out, said):
     assert said.strip().split("\n")[1].partition(": ")[2] in note.replace("**", "")
 
 
-def test_from_ablation_to_prediction(cli, data, tiny, tmp_path):
+def test_from_ablation_to_prediction(cli, data, tiny, tmp_path, request):
     out = tmp_path / "out"
     before = sorted((p, p.stat().st_mtime_ns) for p in data.rglob("*"))
     command = ("ablation", "--preset", tiny, "--data", data, "--out", out, "--jobs", 2)
@@ -184,11 +191,11 @@ def test_from_ablation_to_prediction(cli, data, tiny, tmp_path):
         right = (test["truth"] == test["reading"]).mean()
         assert right == pytest.approx(float(run["metrics.test.exact_match"]))
 
-    # Again: everything is there. Another seed: one more of each.
-    code, said, _ = cli(*command)
-    assert (code, "0 made, 2 finished before" in said) == (0, True)
-    code, said, _ = cli(*command, "--seeds", "1,")
-    assert (code, "2 made, 0 finished before" in said) == (0, True)
+    # Again: everything is there. Another seed: one more of each, this time in this process.
+    request.getfixturevalue("quickly")
+    for seeds, counts in (((), "0 made, 2 finished"), (("--seeds", "1,"), "2 made, 0 finished")):
+        code, said, _ = cli(*command, *seeds)
+        assert (code, f"{counts} before" in said) == (0, True)
 
     # The predictions of the run's own test images are those that were logged.
     run_id = runs.loc["ctc", "run_id"]
@@ -212,7 +219,7 @@ def test_from_ablation_to_prediction(cli, data, tiny, tmp_path):
     assert sorted((p, p.stat().st_mtime_ns) for p in data.rglob("*")) == before
 
 
-@pytest.mark.usefixtures("in_process")
+@pytest.mark.usefixtures("quickly")
 def test_a_failed_run_is_reported_and_the_rest_goes_on(cli, data, tmp_path):
     # A rate at which the loss is no number after a few steps, beside one that is well.
     preset = tmp_path / "broken.toml"
@@ -267,7 +274,7 @@ def test_audit_of_what_is_not_there_and_over_what_is(cli, make_cells, one_stride
     assert notes.read_text() == "mine"
 
 
-@pytest.mark.usefixtures("in_process")
+@pytest.mark.usefixtures("quickly")
 def test_suspects_from_folds_to_page(cli, make_cells, tmp_path):
     folder = make_cells(train=40, dev=24, human=0, duplicates=4, leaked=2, human_leaked=0)
     one_line(cli("suspects", "--data", folder, "--out", tmp_path), "PRESET=suspects")

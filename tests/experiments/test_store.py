@@ -2,6 +2,7 @@
 
 import multiprocessing
 import random
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -24,8 +26,16 @@ from experiments.tracking import Tracker
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick(make_store):
+    """Here stores are made as they are; returns how the other tests make theirs."""
+    copied = store._make
+    with patch.object(store, "_make", make_store):
+        yield copied
+
+
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(quick, tmp_path_factory):  # noqa: ARG001
     """A store without runs; to be copied."""
     out = tmp_path_factory.mktemp("made") / "out"
     ensure_store(out)
@@ -46,6 +56,21 @@ def test_a_new_store_has_its_experiment_and_nothing_beside(made):
         assert database.execute("pragma journal_mode").fetchone() == ("wal",)
         names = {name for (name,) in database.execute("select name from experiments")}
     assert "head-to-head" in names
+
+
+def rows(out):
+    """All that stands in the tables, without the times and numbers that MLflow draws."""
+    with closing(sqlite3.connect(out / "mlflow.db")) as database:
+        text = "\n".join(sorted(database.iterdump()))  # indexes come in any order
+    return re.sub(r"\b\d{13,}\b", "", text).replace(str(out), "OUT")
+
+
+def test_the_stores_of_the_other_tests_are_as_one_that_is_made(made, quick, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    quick(copy)
+    assert rows(copy) == rows(made)
+    assert str(copy) in "".join(Tracker(copy)._client.get_experiment("1").artifact_location)
 
 
 def test_it_is_not_there_until_it_is_whole(tmp_path, monkeypatch):

@@ -1,39 +1,14 @@
 """The store under two writers at once, and what a record holds."""
 
 import multiprocessing
-import shutil
 import sqlite3
-from contextlib import closing
 
 import pytest
 
 from experiments.errors import UserError
-from experiments.store import ensure_store
 from experiments.tracking import Tracker
 
 EPOCHS = 40
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    """A new store's database: MLflow takes seconds to make one."""
-    out = tmp_path_factory.mktemp("template")
-    ensure_store(out)
-    return out / "mlflow.db"
-
-
-@pytest.fixture(autouse=True)
-def copied_stores(template, monkeypatch):
-    """New stores are copies of the template, with their own place for artifacts."""
-
-    def make(out):
-        shutil.copyfile(template, out / "mlflow.db")
-        with closing(sqlite3.connect(out / "mlflow.db")) as database:
-            place = (out.resolve() / "artifacts").as_uri()
-            database.execute("update experiments set artifact_location = ?", (place,))
-            database.commit()
-
-    monkeypatch.setattr("experiments.store._make", make)
 
 
 def write_a_run(out, number):
