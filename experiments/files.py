@@ -19,6 +19,7 @@ __all__ = [
     "is_held",
     "lock",
     "read_checked",
+    "refuse_folder",
     "whole",
     "write_checked",
     "write_whole",
@@ -48,6 +49,14 @@ def lock(file: Path, otherwise: str | None = None) -> Iterator[None]:
         raise UserError(otherwise) from None
 
 
+def refuse_folder(file: Path) -> None:
+    """Raise UserError for a folder where a file is to be written: nobody's is ever removed."""
+    if file.is_dir():
+        raise UserError(
+            f"{file}: is a folder where a file belongs; move it away, and the same command goes on"
+        )
+
+
 class DamagedError(Exception):
     """A file whose content is not what was written."""
 
@@ -58,7 +67,11 @@ def write_checked(file: Path, content: Any) -> None:
 
 
 def read_checked(file: Path) -> Any:
-    """What `write_checked` wrote. Raises FileNotFoundError, and DamagedError for anything else."""
+    """What `write_checked` wrote.
+
+    Raises FileNotFoundError, UserError for a folder, and DamagedError for anything else.
+    """
+    refuse_folder(file)
     try:
         held = json.loads(file.read_bytes())
         digest, content = held["digest"], held["content"]

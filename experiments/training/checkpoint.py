@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from experiments.files import whole
+from experiments.files import refuse_folder, whole
 
 # Raise it when a file of today could no longer be gone on from.
 FORMAT = "1"
@@ -41,7 +41,11 @@ def save(file: Path, saved: Saved, owner: str) -> None:
 
 
 def load(file: Path, owner: str) -> Saved | None:
-    """What `save` wrote for this run; None where there is no such file. Raises UnusableError."""
+    """What `save` wrote for this run; None where there is no such file.
+
+    Raises UnusableError, and UserError for a folder in its place.
+    """
+    refuse_folder(file)
     if not file.is_file():
         return None
     try:

@@ -101,7 +101,8 @@ def test_the_database(copy, tmp_path, damage):
     put(out / "mlflow.db", DAMAGES[damage]((out / "mlflow.db").read_bytes()))
     # Never fewer runs, as if the others had not been made.
     assert counting(out) in (without_log, None)
-    if not damage.startswith("a bit"):
+    # SQLite keeps no checksums: of so little it may notice nothing, and nothing may be gone.
+    if damage not in ("the last byte gone", *(d for d in DAMAGES if d.startswith("a bit"))):
         assert counting(out) is None
 
 
@@ -112,10 +113,10 @@ def test_a_checkpoint(tmp_path):
     content = file.read_bytes()
     for damage, change in DAMAGES.items():
         put(file, change(content))
-        if damage in ("gone", "a folder"):
+        if damage == "gone":
             assert checkpoint.load(file, "owner") is None
             continue
-        with pytest.raises(checkpoint.UnusableError):
+        with pytest.raises(UserError if damage == "a folder" else checkpoint.UnusableError):
             checkpoint.load(file, "owner")
 
 
@@ -125,7 +126,11 @@ def test_how_far_a_run_is(tmp_path):
     content = (tmp_path / "progress.json").read_bytes()
     for damage, change in DAMAGES.items():
         put(tmp_path / "progress.json", change(content))
-        assert read_standing(tmp_path, "owner") == Standing(), damage
+        if damage == "a folder":
+            with pytest.raises(UserError, match="is a folder"):
+                read_standing(tmp_path, "owner")
+        else:
+            assert read_standing(tmp_path, "owner") == Standing(), damage
 
 
 def test_a_range_test(tmp_path):
@@ -134,7 +139,7 @@ def test_a_range_test(tmp_path):
     content = file.read_bytes()
     for change in DAMAGES.values():
         put(file, change(content))
-        with pytest.raises((DamagedError, FileNotFoundError)):
+        with pytest.raises((DamagedError, FileNotFoundError, UserError)):
             read_checked(file)
 
 
