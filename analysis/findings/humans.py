@@ -126,10 +126,10 @@ def known_truth(results: Results, digest: str) -> pd.Series:
     if "changed" in read:
         noisy = set(read.loc[read["changed"], "run_id"])
         read = read[~read["run_id"].isin(noisy)]
-    told = read[read["truth"] != ""]
-    if (told["split"] == "human").any():
-        told = told[told["split"] == "human"]
-    labels = told[["group", "truth"]].drop_duplicates()
+    labelled = read[read["truth"] != ""]
+    if (labelled["split"] == "human").any():
+        labelled = labelled[labelled["split"] == "human"]
+    labels = labelled[["group", "truth"]].drop_duplicates()
     labels = labels.drop_duplicates("group", keep=False)
     of_group = dict(zip(labels["group"], labels["truth"], strict=True))
     images = read[read["split"] == "human"].drop_duplicates("filename")

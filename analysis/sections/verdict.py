@@ -57,9 +57,9 @@ def _sentence(chapter: Chapter, compared: Comparison) -> str:
         chosen = "the pair named before the runs"
     p = compared.p_adjusted
     # Beside the level of an early look, "below 0.001" would say too little.
-    told = p_is(p) if compared.level in (None, ALPHA) else f"p = {p:.2g}"
+    shown = p_is(p) if compared.level in (None, ALPHA) else f"p = {p:.2g}"
     basis = (
-        f"{signed(d.estimate)} points (95% interval {points(d)}; {told}"
+        f"{signed(d.estimate)} points (95% interval {points(d)}; {shown}"
         f"{many}; {count(compared.seeds, 'seed')}, {compared.images:,} leak-free test images, "
         f"{chosen})."
     )
