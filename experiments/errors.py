@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
 
 _NO_ROOM = "the disk is full; make room, and the same command goes on from what is finished"
@@ -50,6 +51,8 @@ def explain(error: BaseException) -> str | None:
             where = error.filename if error.filename is not None else "input or output"
             where = os.fsdecode(where) if isinstance(where, bytes) else where
             return f"{where}: {_OF_THE_SYSTEM[error.errno]} ({os.strerror(error.errno)})"
+        if (number := _number_in_text(error)) in _OF_THE_SYSTEM:
+            return f"weights: {_OF_THE_SYSTEM[number]} ({os.strerror(number)})"
         if isinstance(error, sqlite3.Error):
             kind = getattr(error, "sqlite_errorname", "")
             for begin, why in _OF_THE_DATABASE.items():
@@ -66,6 +69,15 @@ def one_line(text: str) -> str:
     """A text as a terminal can show it, on one line: what would steer the terminal is escaped."""
     words = " ".join(text.split())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+
+
+def _number_in_text(error: BaseException) -> int:
+    """The system's number of an error while weights are written; 0 where it is another error.
+
+    Their library has it in the text alone. By the name of its class: it need not be loaded here.
+    """
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found and type(error).__name__ == "SafetensorError" else 0
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -5,6 +5,9 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from experiments.errors import UserError, explain, one_line
 
@@ -36,6 +39,26 @@ def test_errors_of_the_system_name_the_file_and_the_way_out(hand_on):
         assert way_out in said
     assert "make room" in explain(OSError(errno.ENOSPC, "why"))
     assert "batch_size" in explain(hand_on(MemoryError()))
+
+
+def written_to(file):
+    """The error of weights that cannot be written there."""
+    with pytest.raises(SafetensorError) as raised:
+        save_file({"a": torch.ones(100_000)}, file)
+    return raised.value
+
+
+@pytest.mark.parametrize("hand_on", [lambda error: error, wrapped])
+def test_no_room_for_weights_is_a_line(hand_on):
+    error = SafetensorError("Error while serializing: I/O error: No space left (os error 28)")
+    assert "make room" in explain(hand_on(error))
+
+
+def test_weights_for_a_folder_that_is_not_there_are_a_bug(tmp_path):
+    # The number is read from what the library says today: it would be in vain elsewhere.
+    error = written_to(tmp_path / "no" / "weights")
+    assert f"(os error {errno.ENOENT})" in str(error)
+    assert explain(error) is None
 
 
 @pytest.mark.parametrize(

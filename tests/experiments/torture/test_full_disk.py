@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from experiments import store as making_store
 from tests.command_line import one_line
 
 
@@ -34,7 +35,8 @@ def weights(out):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("mount"), reason="needs mount")
-def test_full_at_ten_moments(cli, store, tmp_path):
+def test_full_at_ten_moments(cli, store, make_store, tmp_path, monkeypatch):
+    monkeypatch.setattr(making_store, "_make", make_store)
     run = ("train", "--data", store.data, "--config", store.artifacts("columns") / "config.json")
     run += ("--set", "epochs=3")
     assert cli(*run, "--out", tmp_path / "whole")[0] == 0
