@@ -18,7 +18,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import experiments.store
+from analysis.page.page import Chart, Drawn
 from analysis.record import STORE
+from analysis.sections.chapter import Chapter
 from experiments.__main__ import main
 from experiments.settings.config import run_config
 from tests.in_process import InProcess
@@ -184,6 +186,16 @@ def make_cells(tmp_path_factory: pytest.TempPathFactory) -> MakeCells:
         return folder
 
     return make
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report's figures are empty: they have tests of their own, and take seconds to draw."""
+
+    def chart(self: Chapter, figure: object, name: str, alt: str, caption: str) -> Chart:  # noqa: ARG001
+        return Chart(f"{self.prefix}{name}", lambda: Drawn(b"<svg/>", b""), alt, caption)
+
+    monkeypatch.setattr(Chapter, "chart", chart)
 
 
 @pytest.fixture

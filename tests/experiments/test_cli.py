@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.page.page import Drawn
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.files import lock
 from experiments.settings.config import run_config
@@ -33,9 +32,8 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture
-def quickly(monkeypatch, in_process):  # noqa: ARG001
-    """Runs in this process, and a report without its figures, which have tests of their own."""
-    monkeypatch.setattr("analysis.page.style.render", lambda _: Drawn(b"<svg/>", b""))
+def quickly(in_process, no_figures):
+    """Runs in this process, and a report without its figures."""
 
 
 def damaged(data, tmp_path):
