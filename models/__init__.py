@@ -65,7 +65,9 @@ def count_steps(model: Reader, image_shape: tuple[int, int, int]) -> tuple[int, 
     """
     was_training = model.training
     with torch.no_grad():
-        scores: Scores = model.eval()(torch.zeros((1, *image_shape)))
+        scores: Scores = model.eval()(
+            torch.zeros((1, *image_shape), device=next(model.parameters()).device)
+        )
     model.train(was_training)
     columns = 0 if scores.columns is None else scores.columns.shape[1]
     return int(scores.steps.shape[1]), int(columns)

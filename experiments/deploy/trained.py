@@ -33,10 +33,10 @@ from experiments.deploy.registry import CHAMPION, NoChampionError, Registry
 from experiments.errors import UserError
 from experiments.files import write_whole
 from experiments.settings.config import RunConfig, run_config
+from experiments.training.epochs import labelled
 from experiments.training.evaluation import confidence_text
 from experiments.training.inference import read
 from experiments.training.run import load_data
-from experiments.training.step import labelled
 from losses import Reading
 
 CARD = "card.json"

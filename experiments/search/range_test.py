@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,8 @@ from experiments.data.images import Images
 from experiments.data.splits import Split
 from experiments.settings.config import RunConfig
 from experiments.training.build import build_for
-from experiments.training.step import Batch, DivergedError, Step, batches_of_epoch, labelled
-from losses import Objective
+from experiments.training.epochs import Epochs
+from experiments.training.step import DivergedError, Step
 
 _FROM, _TO = 1e-5, 3.0
 _STEPS = 200
@@ -42,12 +41,11 @@ def range_test(config: RunConfig, images: Images, split: Split) -> RangeTest:
     optimizer = SGD(model.parameters(), lr=_FROM, momentum=0.9, nesterov=True)
     step = Step(config, model, objective, optimizer)
     step.train_mode()
+    epochs = Epochs(config, images, split.train, model, objective, step.device)
     rates: list[float] = []
     losses: list[float] = []
     mean = 0.0
-    for number, batch in enumerate(
-        islice(_batches(config, objective, images, split, step), _STEPS)
-    ):
+    for number, batch in enumerate(islice(epochs.without_end(), _STEPS)):
         rate = _FROM * (_TO / _FROM) ** (number / (_STEPS - 1))
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -64,16 +62,6 @@ def range_test(config: RunConfig, images: Images, split: Split) -> RangeTest:
         rates.append(rate)
         losses.append(smooth)
     return RangeTest(rates, losses, *_bounds(rates, losses))
-
-
-def _batches(
-    config: RunConfig, objective: Objective, images: Images, split: Split, step: Step
-) -> Iterator[Batch]:
-    """Those of one epoch after the other, as in training, without end."""
-    pixels, texts = labelled(images, split.train)
-    targets = objective.encode(texts)
-    for epoch in count():
-        yield from batches_of_epoch(config, pixels, targets, epoch, step.device)
 
 
 def _bounds(rates: list[float], losses: list[float]) -> tuple[float, float]:

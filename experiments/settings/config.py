@@ -74,6 +74,8 @@ class RunConfig(Frozen):
         last 1000 batches; it is validated, kept and read in place of the weights. 0 for none.
     consistency: the factor of how far two views of each image may be read apart, which are moved
         alike and else augmented each for itself; a step then costs twice as much. 0 for one view.
+    joined: the share of training images that get another's number behind their own, where that
+        gives one that can be learnt.
     """
 
     recipe: Literal[3] = RECIPE
@@ -104,6 +106,7 @@ class RunConfig(Frozen):
     patience: int | None = Field(None, ge=1, le=100_000)
     ema: float = Field(0, ge=0, lt=1)
     consistency: float = Field(0, ge=0, le=100)
+    joined: Fraction = 0
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
     @model_validator(mode="before")

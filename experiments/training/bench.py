@@ -10,7 +10,6 @@ import io
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from itertools import count
 from typing import NamedTuple
 
 import torch
@@ -21,7 +20,10 @@ from experiments.data.images import Images
 from experiments.data.splits import learning_split
 from experiments.settings.config import RunConfig
 from experiments.training.build import build_for
-from experiments.training.step import Batch, Step, batches_of_epoch, labelled
+from experiments.training.epochs import Batch, Epochs
+from experiments.training.step import Step
+from losses import Objective
+from models import Reader
 
 ROUNDS = 7
 _STEPS = 8
@@ -85,18 +87,19 @@ def measure(first: RunConfig, images: Images, second: RunConfig, others: Images)
     )
 
 
-def _batches(config: RunConfig, images: Images) -> Iterator[Batch]:
-    pixels, texts = labelled(images, learning_split(images, config).train)
-    targets = config.objective().encode(texts)
-    for epoch in count():
-        yield from batches_of_epoch(config, pixels, targets, epoch, torch.device("cpu"))
+def _batches(
+    config: RunConfig, images: Images, model: Reader, objective: Objective
+) -> Iterator[Batch]:
+    at = learning_split(images, config).train
+    return Epochs(config, images, at, model, objective, torch.device("cpu")).without_end()
 
 
 def _steps(config: RunConfig, images: Images) -> Callable[[], object]:
     """Steps as a run takes them, with their schedule."""
     model, objective = build_for(config, images)
     optimizer, schedule = config.optimizer.build(model, 10_000)
-    step, batches = Step(config, model, objective, optimizer), _batches(config, images)
+    batches = _batches(config, images, model, objective)
+    step = Step(config, model, objective, optimizer)
     step.train_mode()
 
     def take() -> None:
@@ -112,7 +115,7 @@ def _plain_steps(config: RunConfig, images: Images) -> Callable[[], object]:
     model.train()
     model.to(memory_format=torch.channels_last)
     optimizer, schedule = config.optimizer.build(model, 10_000)
-    batches = _batches(config, images)
+    batches = _batches(config, images, model, objective)
 
     def take() -> None:
         batch = next(batches)
@@ -128,7 +131,7 @@ def _plain_steps(config: RunConfig, images: Images) -> Callable[[], object]:
 
 def _data(config: RunConfig, images: Images) -> Callable[[], Tensor]:
     """A batch, augmented."""
-    batches = _batches(config, images)
+    batches = _batches(config, images, *build_for(config, images))
     return lambda: next(batches).inputs
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 import models
@@ -46,14 +48,7 @@ def build(config: RunConfig) -> tuple[Reader, Objective]:
 def build_for(config: RunConfig, images: Images) -> tuple[Reader, Objective]:
     """As `build`, for images with labels. Raises UserError naming a label that it never emits."""
     model, objective = build(config)
-    size = config.image
-    try:
-        steps, columns = models.count_steps(model, (size.channels, size.height, size.width))
-    except RuntimeError as error:
-        raise UserError(
-            f"images of {size.height}x{size.width} are too small for {config.backbone}: "
-            "raise image.height or image.width"
-        ) from error
+    steps, columns = _steps(config, model)
     for row in images.rows:
         if row.label is not None:
             try:
@@ -61,3 +56,29 @@ def build_for(config: RunConfig, images: Images) -> tuple[Reader, Objective]:
             except CannotLearnError as error:
                 raise UserError(f"{row.filename}: {error}") from error
     return model, objective
+
+
+def learnable(config: RunConfig, model: Reader, objective: Objective) -> Callable[[str], bool]:
+    """Whether the model can ever emit a text."""
+    steps, columns = _steps(config, model)
+
+    def fits(text: str) -> bool:
+        try:
+            objective.check(text, steps, columns)
+        except CannotLearnError:
+            return False
+        return True
+
+    return fits
+
+
+def _steps(config: RunConfig, model: Reader) -> tuple[int, int]:
+    """How many steps the scores have, and how many auxiliary columns."""
+    size = config.image
+    try:
+        return models.count_steps(model, (size.channels, size.height, size.width))
+    except RuntimeError as error:
+        raise UserError(
+            f"images of {size.height}x{size.width} are too small for {config.backbone}: "
+            "raise image.height or image.width"
+        ) from error

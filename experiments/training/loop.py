@@ -17,9 +17,10 @@ from experiments.settings.config import RunConfig
 from experiments.training import checkpoint
 from experiments.training.average import moving_average
 from experiments.training.build import build_for
+from experiments.training.epochs import Epochs, count_batches, labelled
 from experiments.training.inference import validate
 from experiments.training.state import Progress, State
-from experiments.training.step import Step, batches_of_epoch, count_batches, diverged, labelled
+from experiments.training.step import Step, diverged
 from experiments.training.warm_start import take_weights
 from losses import Objective
 from models import Reader
@@ -73,15 +74,12 @@ def fit(
         begun = _begin(config, images, batches, start)
     objective, step, state, taken = begun
     model, progress = state.model, state.progress
-    pixels, texts = labelled(images, split.train)
-    targets = objective.encode(texts)
+    epochs = Epochs(config, images, split.train, model, objective, step.device)
 
     def train_epoch(epoch: int) -> dict[str, float]:
         sums: dict[str, float] = {}
         step.train_mode()
-        for done, batch in enumerate(
-            batches_of_epoch(config, pixels, targets, epoch, step.device), start=1
-        ):
+        for done, batch in enumerate(epochs.batches(epoch), start=1):
             parts = step(batch)
             state.schedule.step()
             if state.average is not None:

@@ -15,7 +15,8 @@ from experiments.data.images import Images
 from experiments.data.splits import learning_split
 from experiments.settings.config import RunConfig
 from experiments.training.build import build_for
-from experiments.training.step import PARTS, Step, batches_of_epoch, labelled
+from experiments.training.epochs import Epochs
+from experiments.training.step import PARTS, Step
 
 # Steps that count, after a few in which memory is found and kernels are chosen.
 STEPS = 20
@@ -29,15 +30,14 @@ def profile_training(config: RunConfig, images: Images) -> str:
     Fewer than STEPS where an epoch has fewer batches. Raises UserError, as a run would.
     """
     model, objective = build_for(config, images)
-    pixels, texts = labelled(images, learning_split(images, config).train)
-    targets = objective.encode(texts)
     optimizer, _ = config.optimizer.build(model, 1 + _BEFORE + STEPS)
     step = Step(config, model, objective, optimizer)
     step.train_mode()
+    at = learning_split(images, config).train
+    epochs = Epochs(config, images, at, model, objective, step.device)
 
     def some_steps(epoch: int, count: int) -> int:
-        batches = batches_of_epoch(config, pixels, targets, epoch, step.device)
-        return sum(bool(step(batch)) for batch in islice(batches, count))
+        return sum(bool(step(batch)) for batch in islice(epochs.batches(epoch), count))
 
     some_steps(0, _BEFORE)
     # It speaks of its own beginning, and of a missing GPU as an error.

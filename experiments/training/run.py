@@ -21,6 +21,7 @@ from experiments.data.synthetic.strings import ensure_strings
 from experiments.files import lock
 from experiments.settings.config import RunConfig
 from experiments.tracking import RunRecord, Tracker
+from experiments.training.epochs import labelled
 from experiments.training.evaluation import Readings, human_metrics, label_metrics, write_tables
 from experiments.training.inference import label_losses, read
 from experiments.training.leaks import Learnt, learnt_by, write_learnt
@@ -29,7 +30,6 @@ from experiments.training.memory import memory_errors_named
 from experiments.training.progress import EpochLog
 from experiments.training.standing import Standing, write_standing
 from experiments.training.state import Progress
-from experiments.training.step import labelled
 from experiments.training.warm_start import Start, start_of
 
 

@@ -1,4 +1,4 @@
-"""A step of training: a batch of the seed's order, and what the weights learn from it.
+"""A step of training: what the weights learn from a batch.
 
 Training and the learning-rate range test take the same steps, on whatever device there is.
 """
@@ -6,9 +6,6 @@ Training and the learning-rate range test take the same steps, on whatever devic
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from functools import partial
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,12 +14,10 @@ from torch import Tensor
 from torch.autograd.profiler import record_function
 from torch.optim import Optimizer
 
-from experiments.data.images import Images
 from experiments.errors import UserError
-from experiments.seeding import derive, generator
 from experiments.settings.config import RunConfig
-from experiments.training.inference import to_input
-from losses import Objective, Targets
+from experiments.training.epochs import Batch
+from losses import Objective
 from models import Reader
 
 # The parts of a step, under whose names a profiler sees their time.
@@ -31,59 +26,6 @@ PARTS = ("augmentation", "forward", "loss", "backward", "clipping", "optimiser")
 
 class DivergedError(UserError):
     """The loss is no finite number any more; the way out is the learning rate."""
-
-
-class Batch(NamedTuple):
-    """Augmented images (N, C, H, W), float32 in 0..1 on the device, and their encoded labels.
-
-    With two views of each image all first ones come first, then all second ones in the same order.
-    """
-
-    inputs: Tensor
-    targets: Targets
-
-
-def batches_of_epoch(
-    config: RunConfig, pixels: Tensor, targets: Targets, epoch: int, device: torch.device
-) -> Iterator[Batch]:
-    """The whole batches of an epoch; the rest waits for the next epoch's order.
-
-    pixels: (N, C, H, W) uint8, and the encoded labels of all of them. Seed and epoch decide order,
-    augmentation and dropout, so that an epoch needs no past.
-    """
-    # Dropout draws from the global stream.
-    torch.manual_seed(derive(config.seed, "dropout", epoch))
-    order = torch.randperm(len(pixels), generator=generator(config.seed, "order", epoch))
-    augmentation = config.augmentation
-    draws = augmentation.draw(len(pixels), partial(generator, config.seed, "augmentation", epoch))
-    views = [draws]
-    if config.consistency:
-        others = augmentation.draw(
-            len(pixels), partial(generator, config.seed, "second view", epoch)
-        )
-        views.append(augmentation.in_place_of(draws, others))
-    for number in range(count_batches(config, len(pixels))):
-        at = order[number * config.batch_size : (number + 1) * config.batch_size]
-        with record_function("augmentation"):
-            images = to_input(pixels[at], device)
-            inputs = torch.cat([augmentation.augment(images, view[at]) for view in views])
-        again = at.repeat(len(views))
-        yield Batch(inputs, Targets(targets.classes[again], targets.lengths[again]))
-
-
-def labelled(images: Images, at: tuple[int, ...]) -> tuple[Tensor, list[str]]:
-    """The pixels and labels of a part of the images, which has labels."""
-    return images.pixels[list(at)], [images.rows[i].label or "" for i in at]
-
-
-def count_batches(config: RunConfig, images: int) -> int:
-    """How many whole batches an epoch has. Raises UserError where there is none."""
-    if images < config.batch_size:
-        raise UserError(
-            f"the training part has {images} images and a batch {config.batch_size}: "
-            "add images or set batch_size"
-        )
-    return images // config.batch_size
 
 
 class Step:

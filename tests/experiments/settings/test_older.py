@@ -18,7 +18,13 @@ def record_run(out, config, written, tmp_path):
     """A finished run with these settings in its record; nothing is trained."""
     tags = {"kind": "run", "loss": config.loss, "decoder": config.decoder, "seed": str(config.seed)}
     tags |= {"backbone": config.backbone, "augmentation": config.augmentation.name}
-    tags |= {"machine": "one", "torch": "2", "dataset": "cells", "data_digest": "d" * 16, "split": config.split}
+    tags |= {
+        "machine": "one",
+        "torch": "2",
+        "dataset": "cells",
+        "data_digest": "d" * 16,
+        "split": config.split,
+    }
     images = [["test", f"{i}.jpg", i, 1, "dev", 0] for i in range(24)]
     read = [
         ["test", f"{i}.jpg", "12", "12" if i < RIGHT[config.loss] else "21", 0.9, 0.1]

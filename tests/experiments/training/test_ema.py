@@ -10,9 +10,9 @@ from experiments.data.synthetic.strings import ensure_strings
 from experiments.settings.config import run_config
 from experiments.training import loop
 from experiments.training.average import moving_average
+from experiments.training.epochs import labelled
 from experiments.training.inference import validate
 from experiments.training.run import load_data
-from experiments.training.step import labelled
 
 
 def recursion(states, decay):

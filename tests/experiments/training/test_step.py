@@ -11,15 +11,9 @@ from experiments.search import range_test as range_test_module
 from experiments.search.range_test import range_test
 from experiments.settings.config import run_config
 from experiments.training.build import build
+from experiments.training.epochs import Epochs, count_batches
 from experiments.training.run import load_data
-from experiments.training.step import (
-    DivergedError,
-    Step,
-    batches_of_epoch,
-    count_batches,
-    disagreement,
-    labelled,
-)
+from experiments.training.step import DivergedError, Step, disagreement
 
 SETTINGS = {"batch_size": 8, "width_stride": 8, "hidden": 16, "augmentation": "none"}
 
@@ -34,9 +28,8 @@ def given(make_cells, tmp_path_factory):
 
 
 def batches(config, images, split, epoch=0):
-    pixels, texts = labelled(images, split.train)
-    targets = config.objective().encode(texts)
-    return list(batches_of_epoch(config, pixels, targets, epoch, torch.device("cpu")))
+    shown = Epochs(config, images, split.train, *build(config), torch.device("cpu"))
+    return list(shown.batches(epoch))
 
 
 def test_a_step_is_the_one_that_a_textbook_has(given):
