@@ -20,8 +20,8 @@ from experiments.deploy import commands as deploy
 from experiments.errors import UserError, explain, one_line
 from experiments.options import OUT, Data, Out, Preset, Settings
 from experiments.search import commands as search
+from experiments.speed import commands as speed
 from experiments.sweep.parent import follow_parent
-from experiments.training import commands as training
 
 # The commands import what they need when they run: --help and a wrong option answer at once.
 
@@ -101,7 +101,7 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     if profile:
-        from experiments.training.profile import profile_training
+        from experiments.speed.profile import profile_training
 
         images = load_data(settings, data_folder(data, out), out, judges=False)
         print(profile_training(settings, images))
@@ -235,7 +235,7 @@ def augmentations(
 
 
 # Their help stands behind that of the commands here.
-app.add_typer(training.app)
+app.add_typer(speed.app)
 app.add_typer(search.app)
 app.add_typer(deploy.app)
 

@@ -26,7 +26,7 @@ FLOORS = {
         {"data", "store"},
         {"settings", "tracking"},
         {"training"},
-        {"deploy", "pages"},
+        {"deploy", "pages", "speed"},
         {"sweep"},
         {"search"},
         {"__main__"},

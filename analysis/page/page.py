@@ -23,8 +23,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto
 /* On a narrow screen the contents are one line, which is moved sideways and stays in view. */
 nav { position: sticky; top: 0; background: Canvas; border-bottom: 1px solid #8886; z-index: 1; }
 nav ul { display: flex; gap: 1.2rem; overflow-x: auto; margin: 0; padding: .6rem 0; }
-nav li { list-style: none; }
-nav li { white-space: nowrap; }
+nav li { list-style: none; white-space: nowrap; }
 nav li.part { font-weight: 600; }
 @media (min-width: 90rem) {
   html { scroll-padding-top: 1rem; }

@@ -235,11 +235,11 @@ def _quantile(p: float, freedom: int, groups: int | None, of_seeds: float) -> fl
 
 
 def _typical(gains: npt.NDArray[np.float64]) -> float:
-    """How much an image that tells the arms apart does so over all seeds: 1 where there is one."""
-    telling = gains[:, (gains != 0).any(axis=0)].mean(axis=0)
-    if not len(telling):
+    """The usual gain, over all seeds, of an image that the arms read differently: 1 without one."""
+    different = gains[:, (gains != 0).any(axis=0)].mean(axis=0)
+    if not len(different):
         return 1.0
-    return max(float(np.sqrt((telling**2).mean())), 1 / len(gains))
+    return max(float(np.sqrt((different**2).mean())), 1 / len(gains))
 
 
 def _parts(values: npt.NDArray[np.float64], others: SeedSpread) -> _Parts:

@@ -64,8 +64,8 @@ class Results:
 
     runs: a row a run, indexed by run id: `tags.*`, `metrics.*`, and `config.*` for every setting.
     predictions: a row a run and image: run_id, split (val, test or human), filename, truth,
-        reading, confidence, label_loss (how unlikely the model finds the truth; nan where it was
-        not told), group (images with identical pixels share it), clean (no identical
+        reading, confidence, label_loss (how unlikely the model finds the truth; nan where it is
+        not known), group (images with identical pixels share it), clean (no identical
         image among those learnt from or selected on), part (the list it stands in), changed (its
         label was, on purpose).
     readers: a row a data set, reader and image: data_digest, reader, filename, reading.

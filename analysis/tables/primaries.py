@@ -49,11 +49,11 @@ def of_all(parents: Iterable[Mapping[str, str]]) -> list[list[Primary]]:
 
 def _read(preset: str, text: str) -> Primary | None:
     try:
-        told = json.loads(text)
-        at = datetime.fromisoformat(told["at"])
-        first, second = (tuple(map(str, told[arm])) for arm in ("first", "second"))
-        looks = tuple(map(int, told["looks"]))
-        margin = float(told["margin"])
+        held = json.loads(text)
+        at = datetime.fromisoformat(held["at"])
+        first, second = (tuple(map(str, held[arm])) for arm in ("first", "second"))
+        looks = tuple(map(int, held["looks"]))
+        margin = float(held["margin"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     rising = list(looks) == sorted(set(looks)) and bool(looks) and looks[0] > 0

@@ -3,12 +3,14 @@
 from statistics import median
 
 import pytest
+import torch
 
 from experiments.data.splits import learning_split
 from experiments.search import range_test as module
 from experiments.search.range_test import _bounds, plot, range_test
 from experiments.settings.config import run_config
 from experiments.training.run import load_data
+from experiments.training.step import DivergedError, Step
 
 
 def test_the_bounds_are_a_tenth_and_nine_tenths_of_the_way_down():
@@ -54,3 +56,29 @@ def test_it_finds_where_an_arm_learns(make_cells, tmp_path, monkeypatch, loss):
     assert range_test(config, images, split) == range_test(config, images, split)
     plot(tested, "an arm", tmp_path / "range.png")
     assert (tmp_path / "range.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_range_test_learns_from_the_batches_of_training(
+    training_set, monkeypatch, epoch_batches
+):
+    config, images, split = training_set
+    seen = []
+
+    class Spy(Step):
+        def __call__(self, batch):
+            seen.append(batch.inputs)
+            return super().__call__(batch)
+
+    monkeypatch.setattr(module, "Step", Spy)
+    monkeypatch.setattr(module, "_STEPS", 5)
+    range_test(config, images, split)
+    expected = [b.inputs for epoch in (0, 1) for b in epoch_batches(*training_set, epoch=epoch)][:5]
+    assert len(seen) == len(expected) == 5
+    assert all(map(torch.equal, seen, expected))
+
+
+def test_a_range_test_that_diverges_at_once_says_so(training_set, monkeypatch):
+    config, images, split = training_set
+    monkeypatch.setattr(Step, "__call__", lambda *_: (_ for _ in ()).throw(DivergedError("nan")))
+    with pytest.raises(DivergedError):
+        range_test(config, images, split)

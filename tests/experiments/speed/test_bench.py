@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from experiments.settings.config import run_config
-from experiments.training import bench
-from experiments.training.bench import Measured, Ratio, as_table, measure
+from experiments.speed import bench
+from experiments.speed.bench import Measured, Ratio, as_table, measure
 from experiments.training.run import load_data
 
 SMALL = {"batch_size": 8, "width_stride": 8, "hidden": 16, "image.height": 16, "image.width": 80}

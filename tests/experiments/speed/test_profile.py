@@ -5,7 +5,7 @@ import re
 import pytest
 
 from experiments.settings.config import run_config
-from experiments.training.profile import STEPS, profile_training
+from experiments.speed.profile import STEPS, profile_training
 from experiments.training.run import load_data
 from experiments.training.step import PARTS
 

@@ -26,7 +26,7 @@ def bench(
     import torch
 
     from experiments.settings.presets import load_preset
-    from experiments.training.bench import as_table, measure
+    from experiments.speed.bench import as_table, measure
     from experiments.training.run import data_folder, load_data
 
     torch.set_num_threads(1)

@@ -1,0 +1,1 @@
+"""How fast a training is, and where its time goes."""
