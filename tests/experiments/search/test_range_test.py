@@ -58,7 +58,7 @@ def test_it_finds_where_an_arm_learns(make_cells, tmp_path, monkeypatch, loss):
     assert (tmp_path / "range.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_range_test_learns_from_the_batches_of_training(
+def test_it_learns_from_the_batches_of_training(
     training_set, monkeypatch, epoch_batches
 ):
     config, images, split = training_set
@@ -77,7 +77,7 @@ def test_the_range_test_learns_from_the_batches_of_training(
     assert all(map(torch.equal, seen, expected))
 
 
-def test_a_range_test_that_diverges_at_once_says_so(training_set, monkeypatch):
+def test_one_that_diverges_at_once_says_so(training_set, monkeypatch):
     config, images, split = training_set
     monkeypatch.setattr(Step, "__call__", lambda *_: (_ for _ in ()).throw(DivergedError("nan")))
     with pytest.raises(DivergedError):

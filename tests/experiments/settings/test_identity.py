@@ -58,6 +58,7 @@ OTHER = {
     "patience": 3,
     "ema": 0.999,
     "consistency": 0.2,
+    "joined": 0.25,
     "precision": "bf16-mixed",
     "loss_options.allow_infeasible": True,
     "loss_options.shortcut_weight": 0.1,
