@@ -14,6 +14,7 @@ from analysis.sections.chapter import Chapter, PictureOf, chapter
 from analysis.sections.glossary import write_glossary
 from analysis.sections.provenance import run_page, write_uncounted
 from analysis.sections.verdict import answer, write_arms
+from analysis.sections.versions import name_of, write_versions
 from analysis.spreadsheets import as_csv
 from analysis.statistics.significance import ALPHA
 from analysis.tables import arms as tables
@@ -66,10 +67,7 @@ def write_report(
     }
     for name, table in csvs.items():
         write_whole(folder / name, as_csv(table))
-    answers = [
-        f"{c.section.dataset}, {c.section.split} split: {answer(c)}".replace("**", "")
-        for c in chapters
-    ]
+    answers = [f"{name_of(c, chapters)}: {answer(c)}".replace("**", "") for c in chapters]
     files = [page, made, *(folder / name for name in csvs)]
     return Written(files, figures, answers, _summary(chapters))
 
@@ -87,7 +85,8 @@ def build(results: Results, chapters: list[Chapter]) -> Page:
     page = Page(_TITLE)
     page.text(_QUESTION)
     for one in chapters:
-        page.text(_heading(one))
+        page.text(_heading(one, chapters))
+        write_versions(page, one, chapters)
         for write in writers().values():
             write(page, one)
     write_glossary(page)
@@ -98,14 +97,14 @@ def build(results: Results, chapters: list[Chapter]) -> Page:
 def _summary(chapters: list[Chapter]) -> str:
     page = Page(_TITLE)
     for one in chapters:
-        page.text(_heading(one))
+        page.text(_heading(one, chapters))
         page.text(answer(one))
         write_arms(page, one)
     return page.markdown()
 
 
-def _heading(one: Chapter) -> str:
-    return f"## {plain(one.section.dataset)}, {one.section.split} split"
+def _heading(one: Chapter, chapters: list[Chapter]) -> str:
+    return f"## {plain(name_of(one, chapters))}"
 
 
 def markdown(results: Results) -> str:
