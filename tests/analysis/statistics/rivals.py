@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 
+import evalci
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -167,6 +168,16 @@ def mixed_model(right: npt.NDArray[np.bool_], groups: npt.NDArray[np.int_]) -> E
     return ends
 
 
+def of_evalci(right: npt.NDArray[np.bool_], groups: npt.NDArray[np.int_]) -> Ends:
+    """evalci's comparison of two models: gains of images, which are means over their seeds."""
+    return [
+        evalci.compare(first, second, n_resamples=2000, random_state=0).ci
+        for first, second in zip(
+            *(per_group(right, groups).mean(axis=1)[i::2] for i in (0, 1)), strict=True
+        )
+    ]
+
+
 METHODS: dict[str, Method] = {
     "shared over all arms": shared,
     "as before": before,
@@ -174,4 +185,5 @@ METHODS: dict[str, Method] = {
     "moderated (Smyth)": moderated,
     "bootstrap over both": bootstrap,
     "mixed model, Wald": mixed_model,
+    "evalci": of_evalci,
 }

@@ -191,7 +191,9 @@ def harder(worlds: int) -> None:
 def peers(worlds: int) -> None:
     """What others use, in the same worlds."""
     found = [World(runs=runs, seeds=luck) for luck in (0.0, 0.1) for runs in (2, 5)]
-    _compared(map(_named, found), [OWN, "bootstrap over both", "mixed model, Wald"], worlds)
+    _compared(
+        map(_named, found), [OWN, "bootstrap over both", "mixed model, Wald", "evalci"], worlds
+    )
 
 
 def families(worlds: int) -> None:

@@ -58,9 +58,7 @@ def test_it_finds_where_an_arm_learns(make_cells, tmp_path, monkeypatch, loss):
     assert (tmp_path / "range.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_it_learns_from_the_batches_of_training(
-    training_set, monkeypatch, epoch_batches
-):
+def test_it_learns_from_the_batches_of_training(training_set, monkeypatch, epoch_batches):
     config, images, split = training_set
     seen = []
 
