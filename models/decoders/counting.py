@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 
 from models.decoders.base import register
@@ -20,8 +19,8 @@ class CountingReader(QueryReader):
 
     Every column says what part of a character it is, in 0..1; the sum up to a column is its place
     in the keys, where `queries` has its number. So the sixth character is asked for alike in wide
-    and in narrow writing. The soft count is that of continuous integrate-and-fire (arXiv:1905.11235),
-    without its term for the length and its hard borders.
+    and in narrow writing. The soft count is that of continuous integrate-and-fire
+    (arXiv:1905.11235), without its term for the length and its hard borders.
     """
 
     def _build_steps(self, features: int) -> int:

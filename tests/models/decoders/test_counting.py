@@ -59,7 +59,7 @@ def test_it_is_the_reader_of_position_queries_where_a_column_is_a_character():
         counting.parts.bias.fill_(100)  # all of one
     columns = columns_of(3)
     places = queries._places
-    queries._places = lambda columns: sinusoids(torch.arange(9) + 0.5, FEATURES).double()
+    queries._places = lambda _: sinusoids(torch.arange(9) + 0.5, FEATURES).double()
     torch.testing.assert_close(read(counting, columns), read(queries, columns))
     queries._places = places
     assert (read(counting, columns) - read(queries, columns)).abs().max() > 1e-4
