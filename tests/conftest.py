@@ -192,8 +192,8 @@ def make_cells(tmp_path_factory: pytest.TempPathFactory) -> MakeCells:
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """A report's figures are empty: they have tests of their own, and take seconds to draw."""
 
-    def chart(self: Chapter, figure: object, name: str, alt: str, caption: str) -> Chart:  # noqa: ARG001
-        return Chart(f"{self.prefix}{name}", lambda: Drawn(b"<svg/>", b""), alt, caption)
+    def chart(self: Chapter, figure: object, data: object, name: str, *words: str) -> Chart:  # noqa: ARG001
+        return Chart(f"{self.prefix}{name}", lambda: Drawn(b"<svg/>", b""), *words, data="")
 
     monkeypatch.setattr(Chapter, "chart", chart)
 

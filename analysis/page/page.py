@@ -50,6 +50,10 @@ figure img { min-height: 68px; max-width: 100%; image-rendering: pixelated; back
 figcaption { font-size: .85rem; overflow-wrap: anywhere; }
 figure.chart { max-width: 100%; margin: 1.5rem 0; }
 figure.chart img { min-height: 0; min-width: min(34rem, 150vw); image-rendering: auto; }
+/* Light lines on a dark ground, each in about its own colour. */
+@media screen and (prefers-color-scheme: dark) {
+  figure.chart img { filter: invert(.9) hue-rotate(180deg); }
+}
 """
 
 # What a heading is made of that can be read; the rest is its form.
@@ -57,7 +61,7 @@ _WORDS = ("text", "code_inline")
 # The headings that the contents list.
 _ORDERS = {"h2": "part", "h3": "chapter"}
 
-# Charts stand beside the page, as PNG, for Markdown and for whoever wants one alone.
+# Charts stand beside the page, as PNG with their numbers, for Markdown and for whoever wants one.
 _CHARTS = "figures"
 
 
@@ -81,14 +85,15 @@ class Drawn(NamedTuple):
 class Chart:
     """A figure that is drawn when its page is written, not before: that takes a while.
 
-    name: of its file, unique in the page. draw: may be called more than once. alt: what it shows,
-        in words, for who cannot see it. caption: Markdown.
+    name: of its files, unique in the page. draw: may be called more than once. alt: what it shows,
+        in words, for who cannot see it. caption: Markdown. data: what is drawn, as CSV.
     """
 
     name: str
     draw: Callable[[], Drawn]
     alt: str
     caption: str
+    data: str
 
 
 @dataclass
@@ -158,13 +163,16 @@ class Page:
         """
         charts = [part for part in self._parts if isinstance(part, Chart)]
         (folder / _CHARTS if charts else folder).mkdir(parents=True, exist_ok=True)
-        drawn = [folder / _CHARTS / f"{chart.name}.png" for chart in charts]
-        for file, chart in zip(drawn, charts, strict=True):
-            write_whole(file, chart.draw().png)
+        beside: dict[Path, bytes | str] = {}
+        for chart in charts:
+            beside[folder / _CHARTS / f"{chart.name}.png"] = chart.draw().png
+            beside[folder / _CHARTS / f"{chart.name}.csv"] = chart.data
+        for file, content in beside.items():
+            write_whole(file, content)
         pages = [folder / f"{name}.md", folder / f"{name}.html"]
         for file, text in zip(pages, (self.markdown(), self.html()), strict=True):
             write_whole(file, text)
-        return [*pages, *drawn]
+        return [*pages, *beside]
 
 
 class _Contents:
@@ -216,7 +224,8 @@ def _in_markdown(part: str | Chart | list[Picture]) -> str:
     if isinstance(part, Chart):
         # In the text of a link a bracket would end it.
         alt = part.alt.replace("[", "(").replace("]", ")")
-        return f"![{alt}]({_CHARTS}/{part.name}.png)\n\n{part.caption}"
+        data = f"[its numbers]({_CHARTS}/{part.name}.csv)"
+        return f"![{alt}]({_CHARTS}/{part.name}.png)\n\n{part.caption} ({data})"
     return "\n".join(f"- {code(picture.caption)}" for picture in part)
 
 
@@ -227,7 +236,9 @@ def _in_html(part: str | Chart | list[Picture], renderer: MarkdownIt) -> str:
         return body.replace("</table>", "</table></div>")
     if isinstance(part, Chart):
         image = _image(part.draw().svg, "image/svg+xml", part.alt)
-        caption = renderer.renderInline(part.caption)
+        file = html.escape(f"{_CHARTS}/{part.name}")
+        links = f'<a href="{file}.png" download>PNG</a>, <a href="{file}.csv" download>CSV</a>'
+        caption = f"{renderer.renderInline(part.caption)} {links}"
         return (
             f'<figure class="chart" id="{html.escape(part.name)}"><div class="wide">{image}</div>'
             f"<figcaption>{caption}</figcaption></figure>"

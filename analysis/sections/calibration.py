@@ -65,11 +65,11 @@ def _chart(page: Page, chapter: Chapter, test: pd.DataFrame, arms: list[str]) ->
             curve = risk_by_coverage(seed["confidence"], seed["right"])
             risk = np.interp(_GRID, curve["coverage"], curve["risk"])
             risks.append(pd.DataFrame({"coverage": _GRID, "risk": risk, "arm": arm}))
+    left, right = pd.concat(bins), pd.concat(risks)
     page.chart(
         chapter.chart(
-            partial(
-                figures.calibration, pd.concat(bins), pd.concat(risks), chapter.looks, chapter.names
-            ),
+            partial(figures.calibration, left, right, chapter.looks, chapter.names),
+            pd.concat([left.assign(panel="left"), right.assign(panel="right")]),
             "trust",
             f"Left: the share of right readings by confidence for {len(arms)} arms, in ten bins, "
             "beside the diagonal. Right: the share of wrong readings among those kept, when only "

@@ -16,6 +16,7 @@ from analysis.findings.humans import Baseline
 from analysis.page import style
 from analysis.page.arm_names import LINES, Look, looks, short_names
 from analysis.page.page import Chart
+from analysis.spreadsheets import as_csv
 from analysis.statistics import comparison as paired
 from analysis.statistics.comparison import Comparison
 from analysis.statistics.named import Named
@@ -71,10 +72,12 @@ class Chapter:
         """The column of `arms` that holds the leak-free test."""
         return "test" if self.section.split == "clean" else "test_clean"
 
-    def chart(self, figure: Callable[[], Figure], name: str, alt: str, caption: str) -> Chart:
-        """A figure of this chapter, drawn once and not before it is wanted."""
+    def chart(
+        self, figure: Callable[[], Figure], data: pd.DataFrame, name: str, alt: str, caption: str
+    ) -> Chart:
+        """A figure of this chapter, drawn once and not before it is wanted; data: what it shows."""
         draw = cache(lambda: style.render(figure()))
-        return Chart(f"{self.prefix}{name}", draw, alt, caption)
+        return Chart(f"{self.prefix}{name}", draw, alt, caption, as_csv(data))
 
 
 def chapter(

@@ -87,14 +87,11 @@ def _chart(page: Page, chapter: Chapter, table: pd.DataFrame) -> None:
     shown = shown.sort_values("exact_match", ascending=False, kind="stable")
     shown = shown.assign(**{c: shown[c] * _SCALE.get(c, 1) for c in columns})
     left = len(table) - len(shown)
+    drawn = shown.rename(columns=_DRAWN).rename_axis("arm").reset_index()
     page.chart(
         chapter.chart(
-            partial(
-                figures.costs,
-                shown.rename(columns=_DRAWN).rename_axis("arm").reset_index(),
-                chapter.looks,
-                chapter.names,
-            ),
+            partial(figures.costs, drawn, chapter.looks, chapter.names),
+            drawn,
             "cost",
             f"Exact match of {len(shown)} arms beside {', '.join(columns)}; "
             "the same numbers stand in the table below.",
@@ -126,6 +123,7 @@ def _curves(page: Page, chapter: Chapter) -> None:
     page.chart(
         chapter.chart(
             partial(figures.learning_curves, curves, chapter.looks, chapter.names),
+            curves,
             "learning",
             f"Exact match on validation by epoch, up to epoch {last}, for "
             + ", ".join(chapter.names[arm] for arm in dict.fromkeys(curves["arm"]))

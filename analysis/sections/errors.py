@@ -42,6 +42,7 @@ def _slices(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -> No
     page.chart(
         chapter.chart(
             partial(figures.by_slice, slices, chapter.looks, chapter.names),
+            slices,
             "slices",
             "Exact match of "
             + ", ".join(chapter.names[arm] for arm in of_arm)
@@ -114,6 +115,7 @@ def _characters(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -
     page.chart(
         chapter.chart(
             partial(figures.confusions, grids, characters),
+            pd.concat([edits.assign(arm=arm) for arm, edits in grids.items()]),
             "characters",
             f"Heat maps of characters by what they are read as, for {' and '.join(grids)}. The "
             "column lost and the row added stand apart.",

@@ -49,6 +49,7 @@ def write_humans_chart(page: Page, chapter: Chapter) -> None:
                 chapter.looks,
                 chapter.names,
             ),
+            shown,
             "people",
             f"Exact match of {len(order)} readers with two people. The people read the same on "
             f"{percent_interval(people)} percent of the images; "

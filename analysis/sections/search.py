@@ -85,6 +85,7 @@ def _budget(page: Page, chapter: Chapter, tuning: SearchResult, number: int) -> 
     page.chart(
         chapter.chart(
             lambda: figures.budget(table),
+            table,
             f"search{number or ''}-budget",
             f"Best selected exact match on validation against the epochs trained so far. At the "
             f"end: {ends}.",

@@ -257,6 +257,7 @@ def _forest(page: Page, chapter: Chapter, ordered: list[Comparison]) -> None:
     page.chart(
         chapter.chart(
             partial(figures.differences, table, claimed),
+            table,
             "differences",
             f"Forest plot of {count(len(table), 'paired difference')} between losses, in points of "
             f"exact match. The first: {table['first'].iloc[0]} minus {table['second'].iloc[0]}, "

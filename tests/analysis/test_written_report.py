@@ -43,16 +43,33 @@ def test_every_figure_is_in_the_page_and_beside_it_with_words_for_it(written):
     assert page.count("<img") == len(images)
     assert all(alt.strip() and source.startswith("data:image/") for source, alt in images)
     assert sum(source.startswith("data:image/svg+xml") for source, _ in images) == len(FIGURES)
-    assert sorted(p.stem for p in (written / "figures").iterdir()) == sorted(FIGURES)
+    for kind in ("png", "csv"):
+        assert sorted(p.stem for p in (written / "figures").glob(f"*.{kind}")) == sorted(FIGURES)
     assert re.findall(r"\]\(figures/(\w+)\.png\)", text) == re.findall(
         r'<figure class="chart" id="(\w+)">', page
     )
 
 
+def test_the_numbers_of_a_figure_are_those_of_the_page(written):
+    page, text = (written / "report.html").read_text(), (written / "report.md").read_text()
+    for name in FIGURES:
+        for kind in ("png", "csv"):
+            assert f'<a href="figures/{name}.{kind}" download>' in page
+        assert f"(figures/{name}.csv)" in text
+        assert len(pd.read_csv(written / "figures" / f"{name}.csv")) > 0
+    (drawn,) = pd.read_csv(written / "figures" / "differences.csv").to_dict("records")
+    (pair,) = comparisons(read_chapters(results(four_runs()))).to_dict("records")
+    for end, of_pair in (("estimate", "difference"), ("low", "low"), ("high", "high")):
+        assert drawn[end] == pytest.approx(pair[of_pair])
+    curves = pd.read_csv(written / "figures" / "learning.csv")
+    assert sorted(set(curves["exact_match"])) == [step / 5 for step in range(5)]
+
+
 def test_nothing_is_loaded_from_elsewhere(written):
     page = (written / "report.html").read_text()
-    # A link within the page loads nothing.
-    assert not re.search(r"(src|href)=\"(?!data:|#)", page)
+    # A link to what stands beside it, or within the page, loads nothing.
+    assert not re.search(r"src=\"(?!data:)", page)
+    assert not re.search(r"href=\"(?!#|figures/)", page)
     assert "<script" not in page
     for svg in re.findall(r"data:image/svg\+xml;base64,([^\"]*)", page):
         drawn = base64.b64decode(svg).decode()
