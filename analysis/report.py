@@ -59,14 +59,9 @@ def write_report(
     chapters = read_chapters(results, picture_of)
     made, *rest = build(results, chapters).write(folder, "report")
     page, figures = rest[0], rest[1:]
-    csvs = {
-        "runs.csv": results.runs.drop(columns=["folder", *_DESCRIPTION], errors="ignore")
-        .assign(page=[run_page(run, str(run_id)) for run_id, run in results.runs.iterrows()])
-        .reset_index(),
-        "comparisons.csv": comparisons(chapters),
-    }
-    for name, table in csvs.items():
-        write_whole(folder / name, as_csv(table))
+    csvs = csv_files(results, chapters)
+    for name, text in csvs.items():
+        write_whole(folder / name, text)
     answers = [f"{name_of(c, chapters)}: {answer(c)}".replace("**", "") for c in chapters]
     files = [page, made, *(folder / name for name in csvs)]
     return Written(files, figures, answers, _summary(chapters))
@@ -110,6 +105,16 @@ def _heading(one: Chapter, chapters: list[Chapter]) -> str:
 def markdown(results: Results) -> str:
     """The whole report as Markdown."""
     return build(results, read_chapters(results)).markdown()
+
+
+def csv_files(results: Results, chapters: list[Chapter]) -> dict[str, str]:
+    """What the tables for other programs hold, by their file names; no cell is a formula."""
+    runs = results.runs.drop(columns=["folder", *_DESCRIPTION], errors="ignore")
+    pages = [run_page(run, str(run_id)) for run_id, run in results.runs.iterrows()]
+    return {
+        "runs.csv": as_csv(runs.assign(page=pages).reset_index()),
+        "comparisons.csv": as_csv(comparisons(chapters)),
+    }
 
 
 def comparisons(chapters: list[Chapter]) -> pd.DataFrame:

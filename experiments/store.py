@@ -87,8 +87,12 @@ def check_store(out: Path) -> None:
 def browse(out: Path, port: int) -> NoReturn:
     """Become MLflow's own pages of the store of `out`, on this machine alone. Raises UserError."""
     check_store(out)
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    os.execv(sys.executable, [*command, "--backend-store-uri", address(out)])
+    # -P: a folder named `mlflow` where the user stands is not the library.
+    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--backend-store-uri", address(out)]
+    # MLflow's options have variables: another project's would show its models beside our runs.
+    kept = {name: value for name, value in os.environ.items() if "MLFLOW_" not in name}
+    os.execve(sys.executable, command, kept | {"MLFLOW_DISABLE_TELEMETRY": "true"})
 
 
 def patient(call: Callable[..., Any], file: Path) -> Callable[..., Any]:

@@ -11,11 +11,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
 from experiments.tracking import EXPERIMENT, Tracker
 
+ROOT = Path(__file__).parents[2]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 pytestmark = [
     pytest.mark.slow,
@@ -32,10 +34,10 @@ def address(store, tmp_path_factory):
     log = (tmp_path_factory.mktemp("ui") / "log").open("wb")
     server = subprocess.Popen(
         [
-            *(sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)),
-            *("--backend-store-uri", f"sqlite:///{store.out / 'mlflow.db'}"),
+            *(sys.executable, "-m", "experiments", "ui", "--port", str(port)),
+            *("--out", str(store.out)),
         ],
-        env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"},
+        cwd=ROOT,
         stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
     try:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from analysis.page.arm_names import LINES, PLAIN, looks, short_names
-from analysis.report import build, comparisons, read_chapters
+from analysis.report import build, comparisons, csv_files, read_chapters
 from tests.analysis.test_report import MANY, four_runs, results, two_runs
 
 FIGURES = ["differences", "people", "slices", "characters", "trust", "cost", "learning"]
@@ -84,6 +84,18 @@ def test_without_a_data_set_the_page_says_so_and_lists_the_images():
     assert "the data set that was given is another one, or lacks them" in other
     assert "`dev t1:" not in text  # every run reads it right
     assert "`dev t2: label 7, read 1; 2 of 4 wrong`" in text
+
+
+def test_a_name_from_elsewhere_is_neither_markup_nor_a_formula():
+    found = results(two_runs(["12"] * 60, ["-"] * 60, images=MANY))
+    found.runs["tags.dataset"] = "=1+1<b>cells</b>"
+    chapters = read_chapters(found)
+    page = build(found, chapters)
+    assert "\n## =1+1\\<b>cells\\</b>, published split\n" in page.markdown()
+    assert "<b>" not in page.html()
+    for text in csv_files(found, chapters).values():
+        assert re.search(r"(^|,)'=1\+1<b>cells</b>,", text, re.MULTILINE)
+        assert not re.search("(^|,)=", text, re.MULTILINE)
 
 
 def test_comparisons_name_the_runs_of_either_side():

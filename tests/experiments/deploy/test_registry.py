@@ -85,11 +85,21 @@ def test_nothing_to_choose_from(cli, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def champion(store):
+def theirs(tmp_path_factory):
+    """The store of another project."""
+    return Tracker(tmp_path_factory.mktemp("theirs")).uri
+
+
+@pytest.fixture(scope="module")
+def champion(store, theirs):
     """The run latent_lstm as champion; the folder of its registered model."""
     path = list(sys.path)
     before = MlflowClient(Tracker(store.out).uri).get_run(store.runs["latent_lstm"])
-    version = Registry(store.out).register(store.runs["latent_lstm"])
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MLFLOW_TRACKING_URI", theirs)
+        environment.setenv("MLFLOW_REGISTRY_URI", theirs)
+        environment.setenv("MLFLOW_RUN_ID", "0" * 32)
+        version = Registry(store.out).register(store.runs["latent_lstm"])
     sys.path[:] = path  # MLflow leaves a temporary folder there
     after = MlflowClient(Tracker(store.out).uri).get_run(store.runs["latent_lstm"])
     # The record of the run is as it was.
@@ -111,6 +121,13 @@ def loaded(store, champion, monkeypatch):  # noqa: ARG001
     yield mlflow.pyfunc.load_model("models:/head-to-head@champion")
     mlflow.set_tracking_uri(None)
     mlflow.set_registry_uri(None)
+
+
+def test_the_registry_of_another_project_is_left_alone(store, theirs, champion):  # noqa: ARG001
+    assert MlflowClient(theirs, registry_uri=theirs).search_registered_models() == []
+    ours = Tracker(store.out).uri
+    (model,) = MlflowClient(ours, registry_uri=ours).search_registered_models()
+    assert model.name == "head-to-head"
 
 
 def test_the_model_has_a_signature_and_an_example(loaded):

@@ -541,6 +541,15 @@ def test_a_preset_of_ones_own_is_read_by_its_path(tmp_path):
     assert [(c.seed, c.epochs) for c in load_preset(str(file)).expand()] == [(0, 9), (1, 9)]
 
 
+def test_what_a_windows_editor_saved_is_read_as_it_was_meant(tmp_path):
+    # A byte order mark and line ends of two characters.
+    preset, config = tmp_path / "mine.toml", tmp_path / "config.json"
+    preset.write_bytes(b"\xef\xbb\xbfseeds = 2\r\n[run]\r\nepochs = 9\r\n")
+    config.write_bytes(b'\xef\xbb\xbf{"epochs": 9,\r\n"batch_size": 8}')
+    assert [(c.seed, c.epochs) for c in load_preset(str(preset)).expand()] == [(0, 9), (1, 9)]
+    assert load_run(config=config) == run_config({"epochs": 9, "batch_size": 8}, {})
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
