@@ -1,6 +1,7 @@
 """Jobs as processes: which GPU each gets, and how they stop."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -10,15 +11,22 @@ from experiments.sweep import processes
 from experiments.sweep.processes import LocalProcesses, side_by_side, threads_each
 from experiments.sweep.runner import Job
 
+FOLLOWS = """
+import time
+from experiments.sweep.parent import follow_parent
+follow_parent()
+time.sleep(600)
+"""
+
 
 @pytest.fixture
 def spawned(monkeypatch):
-    """What each process is started with; in its place runs one that waits for its input to end."""
+    """What each process is started with; in its place runs one that only follows its parent."""
     started = []
 
     def popen(command, **given):
         started.append((command, given["env"]))
-        return real([sys.executable, "-c", "import sys; sys.stdin.read()"], **given)
+        return real([sys.executable, "-P", "-c", FOLLOWS], **given)
 
     real = subprocess.Popen
     monkeypatch.setattr(processes.subprocess, "Popen", popen)
@@ -108,6 +116,7 @@ def test_a_run_is_given_a_pipe_that_says_that_this_process_lives(spawned, tmp_pa
     assert command[1:] == ["-P", "-m", "experiments", "a", "b"]
     assert json.dumps(environment)  # whole, with what this process has
     assert handle.poll() is None
+    # As the system does, however this process ends.
     handle._process.stdin.close()
-    handle._process.wait(20)
-    assert handle.poll() == 0
+    handle._process.wait(30)
+    assert handle.poll() == -signal.SIGTERM
