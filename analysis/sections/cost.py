@@ -87,10 +87,10 @@ def _chart(page: Page, chapter: Chapter, table: pd.DataFrame) -> None:
     shown = shown.sort_values("exact_match", ascending=False, kind="stable")
     shown = shown.assign(**{c: shown[c] * _SCALE.get(c, 1) for c in columns})
     left = len(table) - len(shown)
-    drawn = shown.rename(columns=_DRAWN).rename_axis("arm").reset_index()
+    drawn = shown.rename_axis("arm").reset_index()
     page.chart(
         chapter.chart(
-            partial(figures.costs, drawn, chapter.looks, chapter.names),
+            partial(figures.costs, drawn.rename(columns=_DRAWN), chapter.looks, chapter.names),
             drawn,
             "cost",
             f"Exact match of {len(shown)} arms beside {', '.join(columns)}; "
