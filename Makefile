@@ -28,7 +28,7 @@ export GIVEN_IMAGES := $(value IMAGES)
 export GIVEN_OUTPUT := $(value OUTPUT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data ablation speedrun bench search audit suspects predict serve report ui test test-slow torture lint format
+.PHONY: help setup data ablation speedrun bench search audit suspects predict serve report ui test test-ci test-slow torture lint format
 
 help:  ## This list
 	@echo "make ablation                               a first comparison on embedded data, minutes"
@@ -101,6 +101,12 @@ PYTEST := OMP_NUM_THREADS=1 $(MODULE) pytest --numprocesses auto --dist loadfile
 
 test: $(READY)  ## The fast tests, minutes
 	@$(PYTEST) -m 'not slow'
+
+# What guards finished runs, and of that what takes a few minutes alone.
+GUARDS := $(addprefix tests/experiments/torture/test_, damaged_files.py full_disk.py held_database.py)
+
+test-ci: $(READY)  ## Of the slow tests those that CI runs: damaged files, full disks, locks
+	@$(PYTEST) -m slow $(GUARDS)
 
 test-slow: $(READY)  ## The tests that train for minutes
 	@$(PYTEST) -m slow

@@ -26,7 +26,9 @@ ROWS = [Row("1.png", "12.5", "0.9", None), Row("2.png", "", "0.25", None)]
 @pytest.fixture
 def scans(tmp_path):
     """Files in folders; what is in them does not matter to finding them."""
-    for name in ("10.png", "9.JPG", "notes.txt", "sub/1.png", "sub/deep/2.tif", "a[1]/3.png"):
+    names = ("10.png", "9.JPG", "notes.txt", "sub/1.png", "sub/deep/2.tif", "a[1]/3.png")
+    # As macOS puts it beside an image, with what it knows of it.
+    for name in (*names, "._10.png"):
         file = tmp_path / "scans" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
@@ -44,6 +46,7 @@ def test_a_folder_is_the_images_right_in_it_numbers_in_order(scans):
 
 def test_a_file_is_itself_whatever_its_suffix(scans):
     assert found(scans, "notes.txt", "10.png") == ["notes.txt", "10.png"]
+    assert found(scans, "._10.png") == ["._10.png"]
 
 
 def test_a_pattern_is_the_images_that_fit(scans):
