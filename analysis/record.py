@@ -57,6 +57,11 @@ _LEAST = {
 }
 
 
+def confidence_text(confidence: float) -> str:
+    """A confidence as tables have it."""
+    return f"{confidence:.6g}"
+
+
 def address(out: Path, *, reading: bool = False) -> str:
     """The store below `out` as the URL that MLflow wants, whatever characters are in the path.
 

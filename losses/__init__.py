@@ -12,6 +12,7 @@ from losses.base import (
     Range,
     Reading,
     Scores,
+    Spelling,
     Targets,
 )
 
@@ -23,6 +24,7 @@ __all__ = [
     "Range",
     "Reading",
     "Scores",
+    "Spelling",
     "Targets",
 ]
 

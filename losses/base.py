@@ -59,10 +59,27 @@ class Range:
 
 
 class Reading(NamedTuple):
-    """A decoded text and the probability in 0..1 that the model gives it."""
+    """A decoded text and the probability in 0..1 that the model gives it.
+
+    characters: the same for each character of the text by itself; empty where nobody asked.
+    """
 
     text: str
     confidence: float
+    characters: tuple[float, ...] = ()
+
+
+class Spelling(NamedTuple):
+    """Readings of a batch as tensors, so that a model can be exported together with its decoding.
+
+    classes: (N, S) int64, the class of a character at each step that has one, -1 at the others.
+    characters: (N, S), the probability of the character at such a step, in 0..1.
+    confidence: (N,), the probability of the whole text, in 0..1.
+    """
+
+    classes: Tensor
+    characters: Tensor
+    confidence: Tensor
 
 
 class CannotLearnError(ValueError):
@@ -121,17 +138,30 @@ class Objective(ABC):
         """The batch's loss: `total`, to be minimised, and its named parts (scalars)."""
 
     @abstractmethod
-    def decode(self, scores: Scores) -> list[Reading]:
-        """Readings of a batch."""
+    def spell(self, scores: Scores) -> Spelling:
+        """What is read in a batch, by operations on tensors alone, as they go into ONNX."""
 
     @abstractmethod
     def log_probability(self, scores: Scores, texts: list[str]) -> Tensor:
         """(N,) float64: the logarithm of the probability that the scores give each text.
 
-        It is that of `decode`, whose confidence in a reading is exp of it. -inf for a text that
+        It is that of `spell`, whose confidence in a reading is exp of it. -inf for a text that
         can never be emitted. What only shapes the training, such as auxiliary terms, smoothing and
         focus, has no part in it. Every character must be in the charset.
         """
+
+    def decode(self, scores: Scores) -> list[Reading]:
+        """Readings of a batch: `spell` as texts."""
+        if not len(scores.steps):
+            return []
+        return [
+            Reading(
+                "".join(self.charset[c] for c in row if c >= 0),
+                sure,
+                tuple(p for c, p in zip(row, each, strict=True) if c >= 0),
+            )
+            for row, each, sure in zip(*(t.tolist() for t in self.spell(scores)), strict=True)
+        ]
 
     def classes_of(self, text: str) -> list[int]:
         """The class of each character; ValueError for one outside the charset."""

@@ -15,8 +15,8 @@ from losses.base import (
     Layout,
     Objective,
     Range,
-    Reading,
     Scores,
+    Spelling,
     Targets,
     focal_factor,
     register,
@@ -102,22 +102,21 @@ class CrossEntropyStop(Objective):
             return {"total": parts["characters"] + self.length_weight * parts["length"], **parts}
         return {"total": parts["characters"], **parts}
 
-    def decode(self, scores: Scores) -> list[Reading]:
+    def spell(self, scores: Scores) -> Spelling:
         """Greedy: the best class of each position up to the first stop.
 
-        The confidence is the probability of just these classes, the stop included. With
-        read_length it is the most probable text of all lengths, P(length) * P(characters), the
-        stop being no class any more (Goodfellow et al., arXiv:1312.6082).
+        The confidence is the probability of just these classes, the stop included; that of a
+        character is its probability at its position. With read_length it is the most probable text
+        of all lengths, P(length) * P(characters), the stop being no class any more (Goodfellow et
+        al., arXiv:1312.6082).
         """
         if self.read_length and scores.lengths is not None:
-            return self._decode_by_length(scores.steps, scores.lengths)
-        best, classes = scores.steps.float().softmax(dim=-1).max(dim=-1)
-        readings = []
-        for row, probabilities in zip(classes.tolist(), best.double(), strict=True):
-            length = row.index(self.stop) if self.stop in row else len(row)
-            text = "".join(self.charset[c] for c in row[:length])
-            readings.append(Reading(text, float(probabilities[: length + 1].prod())))
-        return readings
+            return self._spell_by_length(scores.steps, scores.lengths)
+        best, classes = scores.steps.double().softmax(dim=-1).max(dim=-1)
+        stops = (classes == self.stop).long().cumsum(dim=1)
+        stopped_before = F.pad(stops, (1, 0))[:, :-1] > 0
+        confidence = best.log().masked_fill(stopped_before, 0).sum(dim=1).exp()
+        return Spelling(torch.where(stops > 0, -1, classes), best, confidence)
 
     def log_probability(self, scores: Scores, texts: list[str]) -> Tensor:
         """Of the characters, and that the text ends behind them: by the stop or by its length."""
@@ -144,16 +143,12 @@ class CrossEntropyStop(Objective):
         sharp = F.cross_entropy(scores, classes, reduction="none")
         return focal_factor(sharp, self.focal_gamma) * loss
 
-    def _decode_by_length(self, steps: Tensor, lengths: Tensor) -> list[Reading]:
+    def _spell_by_length(self, steps: Tensor, lengths: Tensor) -> Spelling:
         best, classes = steps[..., : self.stop].double().log_softmax(dim=-1).max(dim=-1)
         texts = lengths.double().log_softmax(dim=-1) + best.cumsum(dim=1)  # (N, length - 1)
         log_p, longest = texts.max(dim=1)
-        return [
-            Reading("".join(self.charset[c] for c in row[: last + 1]), p)
-            for row, last, p in zip(
-                classes.tolist(), longest.tolist(), log_p.exp().tolist(), strict=True
-            )
-        ]
+        behind = torch.arange(self.max_length, device=steps.device) > longest[:, None]
+        return Spelling(torch.where(behind, -1, classes), best.exp(), log_p.exp())
 
 
 def _check_length(text: str, positions: int) -> None:

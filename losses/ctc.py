@@ -16,8 +16,8 @@ from losses.base import (
     Layout,
     Objective,
     Range,
-    Reading,
     Scores,
+    Spelling,
     Targets,
     focal_factor,
     register,
@@ -85,22 +85,27 @@ class CTC(Objective):
             return {"total": parts["ctc"] + self.shortcut_weight * parts["shortcut"], **parts}
         return {"total": parts["ctc"], **parts}
 
-    def decode(self, scores: Scores) -> list[Reading]:
+    def spell(self, scores: Scores) -> Spelling:
         """Best path: the best class of each step, repeats merged, blanks removed.
 
         The confidence is the probability of the text over all of its alignments, not that of the
-        one path by which it was found.
+        one path by which it was found. That of a character is its probability at the surest of the
+        steps that were merged into it; that a character is missing is in the text's alone.
         """
-        texts = []
-        for path in scores.steps.argmax(dim=-1).tolist():
-            kept = [
-                c for i, c in enumerate(path) if c != self.blank and (not i or path[i - 1] != c)
-            ]
-            texts.append("".join(self.charset[c] for c in kept))
-        if not texts:
-            return []
-        probabilities = self.log_probability(scores, texts).exp()
-        return [Reading(t, p) for t, p in zip(texts, probabilities.tolist(), strict=True)]
+        probabilities = scores.steps.double().softmax(dim=-1)
+        sure, path = probabilities.max(dim=-1)
+        before = F.pad(path, (1, 0), value=self.blank)[:, :-1]
+        begins = (path != self.blank) & (path != before)
+        # From the last step on: the most of this step and those that are merged with it.
+        most = [sure[:, -1]]
+        for step in range(path.shape[1] - 2, -1, -1):
+            goes_on = path[:, step + 1] == path[:, step]
+            most.append(torch.where(goes_on, torch.maximum(most[-1], sure[:, step]), sure[:, step]))
+        return Spelling(
+            torch.where(begins, path, -1),
+            torch.stack(most[::-1], dim=1),
+            _over_alignments(probabilities, path, begins, self.blank),
+        )
 
     def log_probability(self, scores: Scores, texts: list[str]) -> Tensor:
         """Over all alignments of a text. A sum that is rounded to above 1 is 1."""
@@ -110,6 +115,32 @@ class CTC(Objective):
     def _mean(self, scores: Tensor, targets: Targets) -> Tensor:
         loss = ctc_neg_log_p(scores, targets, self.blank, zero_infinity=self.allow_infeasible)
         return (focal_factor(loss, self.focal_gamma) * loss if self.focal_gamma else loss).mean()
+
+
+def _over_alignments(probabilities: Tensor, path: Tensor, begins: Tensor, blank: int) -> Tensor:
+    """(N,) the probability of a best path's text over all alignments, which is at most 1.
+
+    The forward variables of the paper (equation 6) as operations that ONNX has; they are not
+    scaled, since a best path has at least 1 / C a step.
+    probabilities: (N, T, C) float64. path, begins: (N, T), the best classes, and where one begins
+    that is a character of the text.
+    """
+    steps = path.shape[1]
+    at = torch.where(begins, begins.long().cumsum(dim=1) - 1, steps)
+    # The text from the left, and one place more for what is not of it.
+    text = torch.full_like(F.pad(path, (0, 1)), blank).scatter(1, at, path)[:, :-1]
+    # A blank before, between and behind the characters.
+    states = F.pad(torch.stack([torch.full_like(text, blank), text], dim=2).flatten(1), (0, 1))
+    states = torch.cat([states[:, :-1], torch.full_like(states[:, :1], blank)], dim=1)
+    may_skip = (states != blank) & (states != F.pad(states, (2, 0), value=blank)[:, :-2])
+    emitted = probabilities.gather(2, states[:, None].expand(-1, steps, -1))
+    forward = F.pad(emitted[:, 0, :2], (0, states.shape[1] - 2))
+    for step in range(1, steps):
+        one, two = (F.pad(forward, (n, 0))[:, :-n] for n in (1, 2))
+        forward = (forward + one + two * may_skip) * emitted[:, step]
+    last = 2 * begins.long().sum(dim=1, keepdim=True)
+    ends = F.pad(forward, (1, 0))  # nothing stands before the blank of an empty text
+    return (ends.gather(1, last + 1) + ends.gather(1, last)).squeeze(1).clamp(max=1)
 
 
 def steps_needed(text: str) -> int:

@@ -10,7 +10,7 @@ import losses
 import models
 import tests.losses.test_objectives as objectives
 import tests.test_contracts as contracts
-from losses.base import Objective, Reading, Targets, register
+from losses.base import Objective, Spelling, Targets, register
 from tests.arms import Arm, arms_of, steps_to_overfit
 
 
@@ -46,11 +46,12 @@ def toy():
             error = (scores.steps.softmax(dim=-1) - wanted).square().sum(dim=(1, 2)).mean()
             return {"total": self.weight * error, "brier": error}
 
-        def decode(self, scores):
-            best = scores.steps.argmax(dim=-1).tolist()
-            texts = ["".join((*self.charset, "")[c] for c in row) for row in best]
-            sure = self.log_probability(scores, texts).exp().tolist()
-            return [Reading(text, p) for text, p in zip(texts, sure, strict=True)]
+        def spell(self, scores):
+            log_p, classes = scores.steps.double().log_softmax(dim=-1).max(dim=-1)
+            ended = (classes == len(self.charset)).long().cumsum(dim=1) > 0
+            ends = scores.steps.double().log_softmax(dim=-1)[..., -1]
+            confidence = torch.where(ended, ends, log_p).sum(dim=1).exp()
+            return Spelling(torch.where(ended, -1, classes), log_p.exp(), confidence)
 
         def log_probability(self, scores, texts):
             classes = self.encode(texts).classes

@@ -32,7 +32,8 @@ def predict(
     ],
     run: Run = None,
     output: Annotated[
-        Path | None, typer.Option(help="A CSV to write as well: filename;value;confidence.")
+        Path | None,
+        typer.Option(help="A CSV to write as well: filename;value;confidence;characters."),
     ] = None,
     accuracy: Annotated[
         float | None,
@@ -43,7 +44,7 @@ def predict(
     """Read your own images with a finished run; 1 is the exit code where some are broken."""
     from experiments.data.find import find_images
     from experiments.deploy import predict as reading
-    from experiments.deploy.trained import artifacts_of_reader
+    from experiments.deploy.choice import artifacts_of_reader
 
     if output and output.exists():
         raise UserError(f"{output}: exists already; name another file")
@@ -51,16 +52,20 @@ def predict(
         raise UserError(f"{output.parent}: no such folder; make it, or name another file")
     artifacts = artifacts_of_reader(run, out)
     files = find_images(paths)
-    found = None if accuracy is None else reading.reject_threshold(artifacts, accuracy)
-    lowest = found.kept.confidence if found else None
+    lowest, kept = None, ""
+    if accuracy is not None:
+        from experiments.deploy.threshold import describe, reject_threshold
+
+        found = reject_threshold(artifacts, accuracy)
+        lowest, kept = found.kept.confidence, describe(found)
     broken: list[str] = []
     rows = reading.predict(artifacts, files, lowest, broken.append)
-    reading.tell(rows, reading.names_of(files), found is not None, output)
+    reading.tell(rows, reading.names_of(files), lowest is not None, output)
     # The table alone is what a pipe wants.
     read = len(files) - len(broken)
     print(f"{read} readings{f' in {output}' if output else ''}", file=sys.stderr)
-    if found:
-        print(reading.describe(found), file=sys.stderr)
+    if kept:
+        print(kept, file=sys.stderr)
     for reason in broken:
         print(f"not read: {one_line(reason)}", file=sys.stderr)
     if broken:
@@ -74,8 +79,8 @@ def export(
     out: Out = OUT,
 ) -> None:
     """Write a run's model for elsewhere: safetensors and JSON, and ONNX, checked against torch."""
+    from experiments.deploy.choice import artifacts_of_reader
     from experiments.deploy.export import export as write
-    from experiments.deploy.trained import artifacts_of_reader
 
     difference = write(artifacts_of_reader(run, out), output)
     print(f"{output}: ONNX and torch differ by {difference:.1g} of the largest score")

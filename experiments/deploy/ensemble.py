@@ -13,7 +13,7 @@ import models
 from analysis.record import MEMBERS, SETTINGS
 from experiments.data.images import Images
 from experiments.data.splits import Split, make_split
-from experiments.deploy.predict import load_model
+from experiments.deploy.model import load_model
 from experiments.deploy.voting import VIEWS, Member, read_together
 from experiments.errors import UserError
 from experiments.files import lock

@@ -33,6 +33,7 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types.schema import Array
 from PIL import Image
 
 from analysis.record import EXPERIMENT, SETTINGS, WEIGHTS
@@ -58,7 +59,13 @@ _ROOT = Path(__file__).parents[2]
 _CODE = ("experiments", "models", "losses", "analysis")
 _SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(DataType.binary, serving.IMAGE)]),
-    outputs=Schema([ColSpec(DataType.string, "value"), ColSpec(DataType.double, "confidence")]),
+    outputs=Schema(
+        [
+            ColSpec(DataType.string, "value"),
+            ColSpec(DataType.double, "confidence"),
+            ColSpec(Array(DataType.double), "characters"),
+        ]
+    ),
 )
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.deploy.predict import load_model, read_images
+from experiments.deploy.model import load_model, read_images
+from losses import Reading
 
 IMAGE = "image"
 
@@ -23,13 +24,13 @@ class ServedReader:
         self._trained = load_model(folder)
 
     def predict(self, images: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """The columns value and confidence, a row an image.
+        """The columns value, confidence and characters, its own for each, a row an image.
 
         images: a column `image` of bytes, each an image file of any kind that Pillow opens; in
         JSON they are base64, which MLflow takes off. Raises UserError for one that is no image.
         """
         readings = read_images(self._trained, [bytes(content) for content in images[IMAGE]])
-        return pd.DataFrame(readings, columns=["text", "confidence"]).rename(
+        return pd.DataFrame(readings, columns=list(Reading._fields)).rename(
             columns={"text": "value"}
         )
 

@@ -3,6 +3,8 @@
     models/trained/NAME/
       config.json            every setting of the run
       weights.safetensors    in half precision
+      model.onnx             the same with its decoding, which reads without torch
+      learnt.csv             digests of the images that it has seen, for runs that start from it
       validation.csv         how sure it was of each validation image, and whether it was right
       card.json, README.md   what it was trained on and how much it reads
 
@@ -15,34 +17,29 @@ import csv
 import io
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
-import models
 from analysis.metrics import exact_match
-from analysis.record import SETTINGS, STORE, WEIGHTS
+from analysis.record import LEARNT, SETTINGS, WEIGHTS, confidence_text
 from analysis.statistics.intervals import share
 from experiments.data.images import Images
 from experiments.data.splits import Split, make_split
-from experiments.deploy.predict import VALIDATION, load_model
-from experiments.deploy.registry import CHAMPION, NoChampionError, Registry
+from experiments.deploy.export import write_onnx
+from experiments.deploy.model import load_model
+from experiments.deploy.onnx_reader import ONNX
+from experiments.deploy.threshold import VALIDATION
 from experiments.errors import UserError
 from experiments.files import write_whole
+from experiments.readers import CARD, reader_folder
 from experiments.settings.config import RunConfig, run_config
 from experiments.training.epochs import labelled
-from experiments.training.evaluation import confidence_text
 from experiments.training.inference import read
 from experiments.training.run import load_data
 from losses import Reading
-
-CARD = "card.json"
-_FOLDER = Path(models.__file__).parent / "trained"
-# The one that reads where nothing else is named.
-_FIRST = "ctc"
 
 _PARTS = {
     "val": "validation part, by which the epoch was chosen",
@@ -52,45 +49,12 @@ _PARTS = {
 }
 
 
-def names() -> list[str]:
-    """Of the readers that there are."""
-    return sorted(file.parent.name for file in _FOLDER.glob(f"*/{CARD}"))
-
-
-def artifacts_of_reader(run: str | None, out: Path) -> Path:
-    """The folder of a finished run, of the champion, or of a reader that comes with the suite.
-
-    run: an MLflow id, 'champion' or a reader's name; by default the champion, or a reader where
-    there is none, which is said on standard error. Raises UserError.
-    """
-    if run in names():
-        return _FOLDER / run
-    none_yet = not (out / STORE).exists()
-    if run is None and none_yet and _FIRST in names():
-        return _first(out)
-    try:
-        return Registry(out).artifacts(run or CHAMPION)
-    except NoChampionError:
-        if run is None and _FIRST in names():
-            return _first(out)
-        raise
-
-
-def _first(out: Path) -> Path:
-    print(
-        f"no champion in {out}: reads with {_FIRST}, which comes with the suite "
-        f"({_FOLDER / _FIRST / 'README.md'})",
-        file=sys.stderr,
-    )
-    return _FOLDER / _FIRST
-
-
 def pack(artifacts: Path, run_id: str, command: str, name: str, data: Path, out: Path) -> Path:
     """Make a reader of a finished run; its numbers are counted anew, as half precision has them.
 
     command: what made the run. data: the data set it was trained on. Raises UserError.
     """
-    folder = _FOLDER / name
+    folder = reader_folder(name)
     if folder.exists():
         raise UserError(f"{folder}: exists already; choose another name")
     settings = (artifacts / SETTINGS).read_text(encoding="utf-8")
@@ -105,6 +69,9 @@ def pack(artifacts: Path, run_id: str, command: str, name: str, data: Path, out:
         for key, tensor in load_file(artifacts / WEIGHTS).items()
     }
     save_file(halves, making / WEIGHTS)
+    if (artifacts / LEARNT).is_file():
+        shutil.copyfile(artifacts / LEARNT, making / LEARNT)
+    write_onnx(load_model(making), making / ONNX)
     split = make_split(images, config)
     readings = read_parts(making, images, split)
     card = {

@@ -28,6 +28,7 @@ from experiments.data.augmentation.affine import Affine
 from experiments.errors import UserError
 from experiments.optimizers import OPTIMIZERS, OptimizerSettings
 from experiments.optimizers.adamw_onecycle import AdamWOneCycle
+from experiments.readers import reader_names, start_from_reader
 from experiments.schema import Fraction, Frozen, OneOf, Seed, did_you_mean
 
 # Raise it when the same settings begin to mean another training, or when a default changes: it is
@@ -65,7 +66,8 @@ class RunConfig(Frozen):
     label_noise: the share of labels that are changed on purpose, to see what finds them.
     loss_options: of the loss, which explains them (see losses/).
     decoder: one of models.DECODERS; by default the first that fits the loss.
-    start: the hash of the finished run whose weights it starts from; none by default.
+    start: the hash of the finished run whose weights it starts from, or the name of a reader that
+        comes with the suite, to which the digest of its weights is added; none by default.
     hidden: the decoder's width; by default the decoder's own.
     layers: the decoder's LSTMs on top of each other.
     clip_norm: gradients of a larger norm are scaled down to it; 0 leaves all as they are.
@@ -121,6 +123,8 @@ class RunConfig(Frozen):
                 f"settings of recipe {recipe}, and this version trains by recipe {RECIPE}: use "
                 "the version that wrote them, or leave `recipe` out and train again"
             )
+        if filled.get("start") in reader_names():
+            filled["start"] = start_from_reader(filled["start"])
         objective = losses.OBJECTIVES.get(str(filled.get("loss", "ctc")))
         if objective is not None:
             options = filled.get("loss_options", {})

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from experiments.data.synthetic.mnist import ensure_mnist
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.errors import UserError
+from experiments.readers import reader_names
 from experiments.settings.config import RunConfig, merge, run_config
 from experiments.settings.stages import Data, Stage
 
@@ -28,11 +29,13 @@ def plan(
 ) -> list[Planned]:
     """Every run that these settings need, once, each behind the one that it starts from.
 
-    points: settings of runs, in which `start` is the name of a stage or the hash of a run.
+    points: settings of runs, in which `start` is the name of a stage, the hash of a run, or a
+        reader that comes with the suite.
     digests: of each data set that is asked for.
     Raises UserError naming the key.
     """
     planned: dict[str, Planned] = {}
+    readers = "|".join(map(re.escape, reader_names()))
 
     def add(settings: dict[str, Any], data: Data) -> str:
         start = settings.get("start", "")
@@ -41,9 +44,10 @@ def plan(
                 settings = settings | {"start": add(_of_stage(settings, stage), stage.data)}
             except UserError as error:
                 raise UserError(f"stage {start}: {error}") from error
-        elif start and not re.fullmatch("[0-9a-f]{16}", str(start)):
-            near = get_close_matches(str(start), stages, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "name one, or the hash of a run"
+        elif start and not re.fullmatch(rf"({readers})|(({readers})-)?[0-9a-f]{{16}}", str(start)):
+            near = get_close_matches(str(start), [*stages, *reader_names()], n=1)
+            otherwise = "name one, the hash of a run, or a reader that comes with the suite"
+            hint = f"did you mean {near[0]!r}?" if near else otherwise
             raise UserError(f"start: there is no stage {start!r}; {hint}")
         config = run_config(settings, {})
         run_hash = config.run_hash(digests[data])

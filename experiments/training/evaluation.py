@@ -15,6 +15,7 @@ from analysis.record import (
     PREDICTIONS,
     READER_COLUMNS,
     READERS,
+    confidence_text,
 )
 from experiments.data.images import Images
 from experiments.data.splits import Split
@@ -60,11 +61,6 @@ def human_metrics(images: Images, split: Split, readings: dict[int, Reading]) ->
             if not math.isnan(score)
         }
     return metrics
-
-
-def confidence_text(confidence: float) -> str:
-    """A confidence as tables have it."""
-    return f"{confidence:.6g}"
 
 
 def prediction_rows(

@@ -1,4 +1,4 @@
-"""The weights that a run starts from: those that a finished run kept."""
+"""The weights that a run starts from: of a finished run, or of a reader that comes along."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from analysis.record import LEARNT, WEIGHTS
+from analysis.record import LEARNT, SETTINGS, WEIGHTS, read_object
 from experiments.data.images import Images
-from experiments.data.splits import Split
+from experiments.data.splits import Split, make_split
 from experiments.errors import UserError
-from experiments.settings.config import RunConfig
+from experiments.readers import CARD, reader_folder, reader_names, reader_of_start
+from experiments.settings.config import RunConfig, run_config
 from experiments.tracking import Tracker
-from experiments.training.leaks import Learnt, leaks, read_learnt
+from experiments.training.leaks import Learnt, leaks, learnt_by, read_learnt
 from models import Reader
 
 
@@ -27,8 +28,13 @@ class Start(NamedTuple):
     seen: Learnt | None
 
 
-def finished_start(config: RunConfig, tracker: Tracker) -> tuple[str, Path]:
-    """The id and the artifacts of the run that it starts from. Raises UserError without one."""
+def finished_start(config: RunConfig, tracker: Tracker) -> tuple[str | None, Path]:
+    """The id and the artifacts of the run that it starts from; no id of a reader of the suite.
+
+    Raises UserError without one.
+    """
+    if (reader := reader_of_start(config.start)) is not None:
+        return None, reader_folder(reader)
     # Anything else is no hash, and must not become part of a query.
     known = re.fullmatch("[0-9a-f]{16}", config.start)
     run_id = tracker.finished(config.start) if known else None
@@ -36,7 +42,8 @@ def finished_start(config: RunConfig, tracker: Tracker) -> tuple[str, Path]:
     if run_id is None or folder is None:
         raise UserError(
             f"start: no finished run {config.start!r} in {tracker.out}; make it first, or give the "
-            "run_hash of another (report/runs.csv)"
+            "run_hash of another (report/runs.csv), or a reader that comes with the suite "
+            f"({', '.join(reader_names())})"
         )
     return run_id, folder
 
@@ -52,9 +59,11 @@ def start_of(config: RunConfig, images: Images, split: Split, tracker: Tracker) 
         return Start({}, Learnt())
     run_id, folder = finished_start(config, tracker)
     seen = read_learnt(folder)
+    if seen is None and run_id is None:
+        seen = _learnt_by_reader(folder, images)
     if seen is None:
         print(f"start: {config.start} has no {LEARNT}, so only data sets and splits are compared")
-        tags = tracker.tags(run_id)
+        tags = tracker.tags(run_id) if run_id is not None else {}
         same_split = tags.get("split_digest") == split.digest(images)
         if tags.get("data_digest") == images.digest and not same_split:
             raise UserError(
@@ -68,9 +77,19 @@ def start_of(config: RunConfig, images: Images, split: Split, tracker: Tracker) 
         )
     file = folder / WEIGHTS
     try:
-        return Start(load_file(file), seen)
+        # Those of a reader are in half precision.
+        weights = {k: v.float() if v.is_floating_point() else v for k, v in load_file(file).items()}
+        return Start(weights, seen)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{file}: cannot be loaded ({error}); train that run again") from error
+
+
+def _learnt_by_reader(folder: Path, images: Images) -> Learnt | None:
+    """What a reader saw of the data set that it was trained on; None of any other."""
+    if read_object(folder / CARD)["data_digest"] != images.digest:
+        return None
+    own = run_config(read_object(folder / SETTINGS), {})
+    return learnt_by(images, make_split(images, own))
 
 
 def take_weights(model: Reader, weights: dict[str, Tensor]) -> int:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from experiments.sweep.processes import CODE
 
@@ -46,3 +47,48 @@ def test_a_preset_is_utf8_in_a_locale_that_is_not(tmp_path):
         **{"PYTHONPATH": str(CODE), "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     )
     assert ended.stderr == b"error: unknown config key 'epoch'; did you mean 'epochs'?\n"
+
+
+# What takes a second and more to import.
+HEAVY = {
+    *("torch", "torchvision", "lightning_fabric", "mlflow", "pandas", "scipy", "sklearn"),
+    *("statsmodels", "matplotlib", "seaborn", "optuna", "onnx", "fastapi", "mlxtend"),
+}
+IMPORTED = """
+import sys
+from experiments.__main__ import main
+try:
+    main()
+finally:
+    print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
+def imported_by(folder, *arguments):
+    """The packages that a command loads."""
+    ended = subprocess.run(
+        [sys.executable, "-c", IMPORTED, *map(str, arguments)],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(CODE)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return set(ended.stderr.splitlines()[-1].split()), ended.stdout
+
+
+@pytest.mark.parametrize("command", [("--help",), ("predict", "--help"), ("ablation", "--help")])
+def test_help_imports_nothing_heavy(tmp_path, command):
+    packages, said = imported_by(tmp_path, *command)
+    assert "Usage" in said
+    assert "typer" in packages
+    assert packages & (HEAVY | {"onnxruntime", "numpy", "PIL"}) == set()
+
+
+def test_a_reader_of_the_suite_reads_without_torch_and_mlflow(tmp_path):
+    Image.new("L", (60, 34), 200).save(tmp_path / "1.png")
+    for run in ((), ("--run", "ce_stop")):
+        packages, said = imported_by(tmp_path, "predict", "1.png", *run)
+        assert said.splitlines()[1].startswith("1.png")
+        assert "onnxruntime" in packages
+        assert packages & HEAVY == set()

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from losses.base import CannotLearnError, Layout, Objective, Reading, Scores, Targets, register
+from losses.base import CannotLearnError, Layout, Objective, Scores, Spelling, Targets, register
 
 
 @register("template_loss")
@@ -43,12 +43,13 @@ class TemplateLoss(Objective):
         error = (scores.steps.softmax(dim=-1) - wanted).square().sum(dim=(1, 2)).mean()
         return {"total": self.weight * error, "brier": error}
 
-    def decode(self, scores: Scores) -> list[Reading]:
-        best = scores.steps.argmax(dim=-1).tolist()
-        # Positions behind the end have no character.
-        texts = ["".join((*self.charset, "")[c] for c in row) for row in best]
-        sure = self.log_probability(scores, texts).exp().tolist() if texts else []
-        return [Reading(text, p) for text, p in zip(texts, sure, strict=True)]
+    def spell(self, scores: Scores) -> Spelling:
+        best, classes = scores.steps.double().softmax(dim=-1).max(dim=-1)
+        # The end is a class; from the first on, no position has a character.
+        ended = (classes == len(self.charset)).long().cumsum(dim=1) > 0
+        log_p = scores.steps.double().log_softmax(dim=-1)
+        sure = torch.where(ended, log_p[..., -1], best.log()).sum(dim=1).exp()
+        return Spelling(torch.where(ended, -1, classes), best, sure)
 
     def log_probability(self, scores: Scores, texts: list[str]) -> Tensor:
         classes = self.encode(texts).classes

@@ -13,7 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from experiments.deploy import export as module
 from experiments.deploy.export import export, write_onnx
-from experiments.deploy.predict import Trained, load_model, pixels_of, predict
+from experiments.deploy.model import Trained, load_model, pixels_of
+from experiments.deploy.onnx_reader import OnnxReader
+from experiments.deploy.predict import predict
 from experiments.errors import UserError
 from experiments.settings.config import ImageSize, run_config
 from models import DECODERS, Scores
@@ -32,17 +34,27 @@ def onnx_of(file):
 def assert_alike(trained, file, images):
     """ONNX and torch say the same of images (N, C, H, W) in 0..1, in batches of any size."""
     session = onnx_of(file)
+    readings = ["classes", "characters", "confidence"]
     for batch in (images[:1], images[:3], images):
         expected = evaluate(trained.model, batch)
         found = session.run(None, {"images": batch.numpy()})
-        assert [o.name for o in session.get_outputs()] == ["steps", "lengths"][: len(found)]
-        scores = Scores(*map(torch.from_numpy, found))
+        raw = ["steps", "lengths"][: len(found) - 3]
+        assert [o.name for o in session.get_outputs()] == raw + readings
+        scores = Scores(*map(torch.from_numpy, found[:-3]))
         assert scores.steps.shape == expected.steps.shape
         for said, meant in ((scores.steps, expected.steps), (scores.lengths, expected.lengths)):
             if said is not None:
                 assert (said - meant).abs().max() < 1e-4 * meant.abs().max()
-        texts = [reading.text for reading in trained.objective.decode(scores)]
-        assert texts == [reading.text for reading in trained.objective.decode(expected)]
+        meant = trained.objective.decode(expected)
+        assert [r.text for r in trained.objective.decode(scores)] == [r.text for r in meant]
+        pixels = (255 * batch).round().to(torch.uint8)
+        torch.testing.assert_close(pixels / 255, batch)
+        for (text, sure, each), reading in zip(
+            OnnxReader(file).read(pixels.numpy()), meant, strict=True
+        ):
+            assert text == reading.text
+            assert sure == pytest.approx(reading.confidence, rel=1e-3, abs=1e-6)
+            assert each == pytest.approx(reading.characters, rel=1e-3, abs=1e-6)
 
 
 def test_every_decoder_is_tried(store):
@@ -53,7 +65,7 @@ def test_every_decoder_is_tried(store):
 @pytest.mark.parametrize("decoder", OTHERS)
 def test_onnx_says_what_torch_says(decoder, tmp_path):
     objective, model = OTHERS[decoder].make()
-    images = drawn(LABELS)
+    images = (255 * drawn(LABELS)).round() / 255
     with torch.no_grad():  # batch statistics and weights that tell images apart
         model.train()(images)
         for weights in model.parameters():

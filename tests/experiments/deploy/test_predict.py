@@ -15,12 +15,17 @@ from experiments.data.cells import read_cells
 from experiments.data.find import find_images
 from experiments.data.images import load_images
 from experiments.deploy import predict as module
-from experiments.deploy.predict import Row, load_model, predict, read_images, reject_threshold, tell
+from experiments.deploy.model import load_model, read_images
+from experiments.deploy.predict import Row, predict, tell
+from experiments.deploy.threshold import reject_threshold
 from experiments.errors import UserError
 from experiments.training.inference import read
 from tests.command_line import one_line
 
-ROWS = [Row("1.png", "12.5", "0.9", None), Row("2.png", "", "0.25", None)]
+ROWS = [
+    Row("1.png", "12.5", "0.9", "0.990 0.980 1.000 0.950", None),
+    Row("2.png", "", "0.25", "", None),
+]
 
 
 @pytest.fixture
@@ -87,10 +92,12 @@ def test_the_table_and_the_file_say_the_same(cli, store, tmp_path):
     assert code == 0
     with output.open(newline="") as file:
         rows = list(csv.reader(file, delimiter=";"))
-    assert rows[0] == ["filename", "value", "confidence"]
+    assert rows[0] == ["filename", "value", "confidence", "characters"]
     assert [row[0] for row in rows[1:]] == [f"{n}.jpg" for n in (1, *range(10, 20))]
     # A reading may be empty: there is no word for it in the table.
-    assert lines_of(table) == [[field for field in row if field] for row in rows]
+    assert lines_of(table) == [" ".join(row).split() for row in rows]
+    for row in rows[1:]:
+        assert len(row[3].split()) == len(row[1])
     assert len({row[2] for row in rows[1:]}) > 1
     # Without a file: the same table.
     assert cli(*command)[:2] == (0, table)
@@ -181,7 +188,7 @@ def test_a_broken_image_is_named_and_the_rest_is_read(cli, store, tmp_path):
 def test_no_cell_of_the_file_is_a_formula(tmp_path):
     names = ["=HYPERLINK(1).png", "+1.png", "-1.png", "@a.png", "1.png"]
     values = ["=1+1", "+5", "-5", "-5-3", "@"]
-    rows = [Row(name, value, "0.5", None) for name, value in zip(names, values, strict=True)]
+    rows = [Row(name, value, "0.5", "", None) for name, value in zip(names, values, strict=True)]
     tell(rows, names, judged=False, output=tmp_path / "read.csv")
     with (tmp_path / "read.csv").open(newline="") as file:
         read = list(csv.reader(file, delimiter=";"))[1:]
@@ -238,7 +245,10 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path, monkeypatch, links):
     assert (output.read_text(), list(tmp_path.iterdir())) == ("mine", [output])
     output.unlink()
     written(ROWS, output)
-    assert output.read_text() == "filename;value;confidence\n1.png;12.5;0.9\n2.png;;0.25\n"
+    assert output.read_text() == (
+        "filename;value;confidence;characters\n"
+        "1.png;12.5;0.9;0.990 0.980 1.000 0.950\n2.png;;0.25;\n"
+    )
     assert list(tmp_path.iterdir()) == [output]
 
 
@@ -259,18 +269,18 @@ def test_a_file_is_there_when_it_is_whole(tmp_path):
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"))))
 def test_any_name_survives_the_file(tmp_path_factory, names):
     output = tmp_path_factory.mktemp("csv") / "read.csv"
-    written([Row(name, "1", "0.5", False) for name in names], output, judged=True)
+    written([Row(name, "1", "0.5", "0.5", False) for name in names], output, judged=True)
     with output.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file, delimiter=";"))
-    assert rows[0] == ["filename", "value", "confidence", "rejected"]
+    assert rows[0] == ["filename", "value", "confidence", "characters", "rejected"]
     # A name that would be a formula is a path, which names the same file.
     shown = [f"./{name}" if name.startswith(tuple("=+-@\t\r")) else name for name in names]
-    assert rows[1:] == [[name, "1", "0.5", "0"] for name in shown]
+    assert rows[1:] == [[name, "1", "0.5", "0.5", "0"] for name in shown]
 
 
 def test_a_name_of_odd_bytes_is_printed_on_one_line(capsys, tmp_path):
     odd = os.fsdecode(b"a\xffb\x1b[31m\n.png")
-    written([Row(odd, "1", "0.5", None)], tmp_path / "read.csv")
+    written([Row(odd, "1", "0.5", "", None)], tmp_path / "read.csv")
     assert capsys.readouterr().out.splitlines()[1:] == [r"a\udcffb\x1b[31m\n.png  1           0.5"]
     assert odd.encode(errors="surrogateescape") in (tmp_path / "read.csv").read_bytes()
 
@@ -330,7 +340,7 @@ def test_rejected_readings_are_marked(cli, store, told, tmp_path):
     assert code == 0
     with output.open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter=";"))
-    assert list(rows[0]) == ["filename", "value", "confidence", "rejected"]
+    assert list(rows[0]) == ["filename", "value", "confidence", "characters", "rejected"]
     for row, line in zip(rows, lines_of(table)[1:], strict=True):
         below = float(row["confidence"]) < sure[20]
         assert row["rejected"] == str(int(below))

@@ -136,10 +136,11 @@ def test_the_model_has_a_signature_and_an_example(loaded):
         {"type": "binary", "name": "image", "required": True}
     ]
     outputs = [(o["name"], o["type"]) for o in json.loads(signature["outputs"])]
-    assert outputs == [("value", "string"), ("confidence", "double")]
+    assert outputs == [("value", "string"), ("confidence", "double"), ("characters", "array")]
     assert loaded.metadata.saved_input_example_info is not None
     (row,) = loaded.predict(loaded.input_example).to_dict("records")
-    assert set(row) == {"value", "confidence"}
+    assert set(row) == {"value", "confidence", "characters"}
+    assert len(row["characters"]) == len(row["value"])
 
 
 def test_the_model_is_no_pickle_and_names_no_file_of_the_users(champion):

@@ -3,39 +3,57 @@
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from scipy.stats import binomtest
 
+from experiments import readers as shipped_readers
+from experiments.__main__ import main
+from experiments.data.decode import decode
+from experiments.data.synthetic.strings import ensure_strings
 from experiments.deploy import trained
-from experiments.deploy.predict import load_model, reject_threshold
+from experiments.deploy.model import load_model
+from experiments.deploy.onnx_reader import OnnxReader
+from experiments.deploy.threshold import reject_threshold
+from experiments.readers import reader_folder, reader_names
 from experiments.settings.config import run_config
 from experiments.training.run import load_data
 from tests.command_line import one_line
 
 # The published data as `make data` leaves it; the numbers of the cards are counted again there.
 CELLS = os.environ.get("CELLS", "")
-shipped = pytest.mark.parametrize("name", trained.names())
+shipped = pytest.mark.parametrize("name", reader_names())
 
 
-@pytest.fixture
-def readers(tmp_path, monkeypatch):
-    """Where readers stand, none at first."""
-    monkeypatch.setattr(trained, "_FOLDER", tmp_path / "readers")
-    return tmp_path / "readers"
+@pytest.fixture(scope="module")
+def packed(store, tmp_path_factory):
+    """A reader of the run with columns; ONNX takes its time, so it is made once."""
+    folder = tmp_path_factory.mktemp("packed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shipped_readers, "FOLDER", folder)
+        patch.setattr("sys.argv", pack_command(store))
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert not ended.value.code
+    return folder / "ctc"
 
 
-@pytest.fixture
-def ctc(cli, store, readers):
-    """A reader of the run with columns."""
+def pack_command(store):
     run = ("--run", store.runs["columns"], "--out", store.out)
     about = ("--name", "ctc", "--data", store.data, "--command", "make something")
-    code, said, _ = cli("pack", *run, *about)
-    assert (code, said.strip()) == (0, str(readers / "ctc"))
-    return readers / "ctc"
+    return [str(part) for part in ("head-to-head", "pack", *run, *about)]
+
+
+@pytest.fixture
+def ctc(packed, tmp_path, monkeypatch):
+    """That reader where readers stand, and no other."""
+    monkeypatch.setattr(shipped_readers, "FOLDER", tmp_path / "readers")
+    return shutil.copytree(packed, tmp_path / "readers/ctc")
 
 
 def test_a_reader_is_its_run_in_half_precision_and_holds_no_label(ctc, store):
@@ -47,11 +65,13 @@ def test_a_reader_is_its_run_in_half_precision_and_holds_no_label(ctc, store):
         assert torch.equal(half[key], wanted)
         assert half[key].dtype == wanted.dtype
     names = {file.name for file in ctc.iterdir()}
-    expected = "README.md card.json config.json validation.csv weights.safetensors"
-    assert names == set(expected.split())
+    assert names == {
+        *("README.md", "card.json", "config.json", "learnt.csv", "validation.csv"),
+        *("model.onnx", "weights.safetensors"),
+    }
     images = {file.name for file in store.images.iterdir()}
-    texts = [file.read_text() for file in ctc.iterdir() if file.suffix != ".safetensors"]
-    assert not any(image in text for image in images for text in texts)
+    contents = [file.read_bytes() for file in ctc.iterdir()]
+    assert not any(image.encode() in content for image in images for content in contents)
 
 
 def test_its_card_counts_what_it_reads(ctc, store, tmp_path):
@@ -123,9 +143,7 @@ def test_what_was_asked_for_by_name_is_not_replaced(cli, ctc, store, tmp_path):
 
 def test_none_is_written_over(cli, ctc, store):
     before = (ctc / "card.json").stat().st_mtime_ns
-    run = ("--run", store.runs["columns"], "--out", store.out)
-    about = ("--name", "ctc", "--data", store.data, "--command", "x")
-    one_line(cli("pack", *run, *about), ctc, "another name")
+    one_line(cli(*pack_command(store)[1:]), ctc, "another name")
     assert (ctc / "card.json").stat().st_mtime_ns == before
 
 
@@ -134,7 +152,7 @@ def test_none_is_written_over(cli, ctc, store):
 
 @shipped
 def test_a_card_says_what_its_counts_give(name):
-    folder = trained._FOLDER / name
+    folder = reader_folder(name)
     card = json.loads((folder / "card.json").read_text())
     config = run_config(json.loads((folder / "config.json").read_text()), {})
     assert config.run_hash(card["data_digest"]) == card["run_hash"]
@@ -150,20 +168,29 @@ def test_a_card_says_what_its_counts_give(name):
 
 
 @shipped
-def test_one_is_small_and_reads(name):
-    folder = trained._FOLDER / name
-    assert (folder / "weights.safetensors").stat().st_size <= 2_000_000
-    model, objective, size = load_model(folder)
-    white = torch.ones((2, size.channels, size.height, size.width))
-    with torch.inference_mode():
-        assert len(objective.decode(model(white))) == 2
+def test_one_is_small_and_reads_by_onnx_what_it_reads_by_torch(name, tmp_path):
+    folder = reader_folder(name)
+    for file in ("weights.safetensors", "model.onnx"):
+        assert (folder / file).stat().st_size <= 2_000_000
+    by_torch, by_onnx = load_model(folder), OnnxReader(folder / "model.onnx")
+    assert by_onnx.size == tuple(by_torch.size.model_dump().values())
+    made = ensure_strings(tmp_path, counts={"train": 1, "val": 1, "dev": 60})
+    files = sorted((made / "cell_images/training_images").glob("*.jpg"))[:60]
+    shape = by_onnx.size
+    pixels = np.stack([decode(file, *shape).pixels for file in files])
+    expected, found = by_torch.read(pixels), by_onnx.read(pixels)
+    assert len({text for text, *_ in expected}) > 20
+    for (text, sure, each), meant in zip(found, expected, strict=True):
+        assert text == meant.text
+        assert sure == pytest.approx(meant.confidence, rel=1e-3, abs=1e-6)
+        assert each == pytest.approx(meant.characters, rel=1e-3, abs=1e-6)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not CELLS, reason="set CELLS to the folder of the published data")
 @shipped
 def test_every_number_of_a_card_is_counted_again(name, tmp_path):
-    folder = trained._FOLDER / name
+    folder = reader_folder(name)
     card = json.loads((folder / "card.json").read_text())
     config = run_config(json.loads((folder / "config.json").read_text()), {})
     images = load_data(config, Path(CELLS), tmp_path)

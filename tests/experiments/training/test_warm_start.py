@@ -1,13 +1,19 @@
 """What is taken from another run's weights, and when they are refused."""
 
+import hashlib
+import json
+import shutil
+
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
+from experiments import readers
 from experiments.data.cells import read_cells
 from experiments.data.images import load_images
 from experiments.data.splits import make_split
 from experiments.errors import UserError
+from experiments.readers import reader_folder, reader_names
 from experiments.settings.config import run_config
 from experiments.training.build import build
 from experiments.training.leaks import Learnt, learnt_by, write_learnt
@@ -41,6 +47,51 @@ def test_a_trunk_of_which_nothing_fits_is_refused():
     with pytest.raises(UserError, match="same backbone") as caught:
         take_weights(model_of(), model_of(backbone="mobilenet_v3_small").state_dict())
     assert "\n" not in str(caught.value)
+
+
+class NoRuns:
+    """A store in which nothing is asked for."""
+
+    out = "nowhere"
+
+
+@pytest.mark.parametrize("name", reader_names())
+def test_a_reader_of_the_suite_is_a_start_and_its_weights_are_part_of_the_runs_identity(
+    name, cells, tmp_path, monkeypatch
+):
+    own = json.loads((reader_folder(name) / "config.json").read_text())
+    config = run_config(own, {"start": name})
+    digest = hashlib.sha256((reader_folder(name) / "weights.safetensors").read_bytes()).hexdigest()
+    assert config.start == f"{name}-{digest[:16]}"
+    assert run_config(json.loads(config.model_dump_json()), {}) == config
+    start = start_of(config, cells, make_split(cells, config), NoRuns())
+    model = build(config)[0]
+    assert take_weights(model, start.weights) == len(model.state_dict())
+    half = load_file(reader_folder(name) / "weights.safetensors")
+    for key, tensor in model.state_dict().items():
+        assert torch.equal(tensor, half[key].to(tensor.dtype))
+    # With other weights under that name it is another run, and the old one cannot begin.
+    changed = shutil.copytree(reader_folder(name), tmp_path / name)
+    with (changed / "weights.safetensors").open("ab") as file:
+        file.write(b" ")
+    monkeypatch.setattr(readers, "FOLDER", tmp_path)
+    assert run_config(own, {"start": name}).run_hash("data") != config.run_hash("data")
+    with pytest.raises(UserError, match=f"set start={name}$"):
+        finished_start(config, NoRuns())
+
+
+def test_a_reader_has_seen_what_it_was_trained_on(cells, tmp_path, monkeypatch):
+    shutil.copytree(reader_folder("ctc"), tmp_path / "ctc")
+    card = json.loads((tmp_path / "ctc/card.json").read_text()) | {"data_digest": cells.digest}
+    (tmp_path / "ctc/card.json").write_text(json.dumps(card))
+    (tmp_path / "ctc/learnt.csv").unlink(missing_ok=True)
+    monkeypatch.setattr(readers, "FOLDER", tmp_path)
+    config = run_config({"start": "ctc"}, {})
+    own = make_split(cells, config)
+    assert start_of(config, cells, own, NoRuns()).seen == learnt_by(cells, own)
+    other = make_split(cells, run_config({"seed": 1}, {}))
+    with pytest.raises(UserError, match=r"learnt from \d+ validation images"):
+        start_of(config, cells, other, NoRuns())
 
 
 class OneRun:
