@@ -7,6 +7,7 @@ import sys
 import pytest
 from PIL import Image
 
+from experiments import __main__ as command_line
 from experiments.sweep.processes import CODE
 
 
@@ -37,6 +38,17 @@ def test_folders_of_the_user_are_not_taken_for_the_packages(elsewhere):
     # The settings know all losses and models: with those of the user they would not be there.
     assert ended.stderr == b"error: unknown config key 'epoch'; did you mean 'epochs'?\n"
     assert ended.returncode == 2
+
+
+def test_it_follows_its_parent_before_it_works(monkeypatch):
+    seen = []
+    monkeypatch.setattr(command_line, "follow_parent", lambda: seen.append("follows"))
+    monkeypatch.setattr(command_line, "app", lambda **_: seen.append("works"))
+    monkeypatch.setattr(command_line, "_prepare_output", lambda: None)
+    monkeypatch.setattr(command_line.signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit):
+        command_line.main()
+    assert seen == ["follows", "works"]
 
 
 def test_a_preset_is_utf8_in_a_locale_that_is_not(tmp_path):
