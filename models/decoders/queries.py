@@ -32,7 +32,7 @@ class QueryReader(ColumnReader):
     layout: ClassVar[Literal["columns", "slots"]] = "slots"
 
     def _build_steps(self, features: int) -> int:
-        places = sinusoids(torch.arange(self.outputs.max_length), features)
+        places = sinusoids(self.outputs.max_length, features)
         # They start in order, near the columns' own places.
         self.queries = nn.Parameter(places + 0.02 * torch.randn(places.shape))
         self.normalise = nn.LayerNorm(features)
@@ -53,7 +53,7 @@ class QueryReader(ColumnReader):
 
     def _steps(self, columns: Tensor, teacher: Tensor | None) -> Tensor:
         columns = self.normalise(columns)
-        placed = columns + self._places(columns)
+        placed = columns + sinusoids(columns.shape[1], columns.shape[2]).to(columns)
         asked = _heads(self.query(self.queries.expand(columns.shape[0], -1, -1)))
         # (N, heads, L, T), sums to 1 over T
         found = F.scaled_dot_product_attention(
@@ -61,10 +61,6 @@ class QueryReader(ColumnReader):
         )
         read = self.merge(found.transpose(1, 2).flatten(2))
         return super()._steps(self.finish(read + self.feed(read)), teacher)
-
-    def _places(self, columns: Tensor) -> Tensor:
-        """What says where a column is: (T, features), or (N, T, features)."""
-        return sinusoids(torch.arange(columns.shape[1]), columns.shape[2]).to(columns)
 
 
 def _heads(features: Tensor) -> Tensor:
@@ -74,11 +70,11 @@ def _heads(features: Tensor) -> Tensor:
     return features.reshape(count, places, heads, width // heads).transpose(1, 2)
 
 
-def sinusoids(places: Tensor, features: int) -> Tensor:
-    """(..., features): each of the places (...) as sines and cosines, as in arXiv:1706.03762.
+def sinusoids(count: int, features: int) -> Tensor:
+    """(count, features): each place as sines and cosines, as in arXiv:1706.03762.
 
     The slowest wave is 100 places long over 2 pi, not 10,000: there are a few dozen places.
     """
-    waves = torch.arange(0, features, 2, device=places.device)
-    angles = places[..., None] * torch.exp(-math.log(100) * waves / features)
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
+    rates = torch.exp(-math.log(100) * torch.arange(0, features, 2) / features)
+    angles = torch.arange(count)[:, None] * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)

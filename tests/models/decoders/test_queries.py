@@ -59,7 +59,7 @@ def test_each_position_is_four_looks_at_the_columns_and_a_feed_forward_layer(rea
         return x * w[f"{name}.weight"] + w[f"{name}.bias"]
 
     scores = read(reader, columns)
-    places = sinusoids(torch.arange(9), FEATURES).double().numpy()
+    places = sinusoids(9, FEATURES).double().numpy()
     for image, given in enumerate(normalised("normalise", columns.numpy())):
         asked = linear("query", w["queries"])
         keys, values = linear("key", given + places), linear("value", given)
@@ -86,7 +86,7 @@ def test_the_order_of_the_columns_matters_by_their_places_alone(reader):
 
 
 def test_a_place_is_sines_and_cosines_of_waves_that_get_longer():
-    places = sinusoids(torch.arange(20), 6)
+    places = sinusoids(20, 6)
     for place in range(20):
         for wave, length in enumerate((1, 100 ** (1 / 3), 100 ** (2 / 3))):
             expected = [math.sin(place / length), math.cos(place / length)]
