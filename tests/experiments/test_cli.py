@@ -201,7 +201,7 @@ def test_from_ablation_to_prediction(cli, data, tiny, tmp_path, request):
     images = data / "cell_images/training_set"
     assert cli("predict", "--run", run_id, images, "--output", output, "--out", out)[0] == 0
     table = pd.read_csv(output, sep=";", dtype=str, keep_default_na=False).set_index("filename")
-    assert list(table.columns) == ["value", "confidence"]
+    assert list(table.columns) == ["value", "confidence", "characters"]
     assert len(table) == 96
     folder = tracker.artifacts(run_id)
     assert folder is not None
@@ -210,6 +210,7 @@ def test_from_ablation_to_prediction(cli, data, tiny, tmp_path, request):
         assert table.loc[row["filename"], "value"] == row["reading"]
         sure = float(table.loc[row["filename"], "confidence"])
         assert sure == pytest.approx(float(row["confidence"]), abs=1e-3)
+        assert len(table.loc[row["filename"], "characters"].split()) == len(row["reading"])
 
     # Nothing of the user's is overwritten.
     one_line(cli("predict", "--run", run_id, images, "--output", output, "--out", out), output)
