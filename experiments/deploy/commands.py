@@ -60,7 +60,7 @@ def predict(
         lowest, kept = found.kept.confidence, describe(found)
     broken: list[str] = []
     rows = reading.predict(artifacts, files, lowest, broken.append)
-    reading.tell(rows, reading.names_of(files), lowest is not None, output)
+    reading.write_table(rows, reading.names_of(files), lowest is not None, output)
     # The table alone is what a pipe wants.
     read = len(files) - len(broken)
     print(f"{read} readings{f' in {output}' if output else ''}", file=sys.stderr)

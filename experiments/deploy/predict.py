@@ -56,7 +56,7 @@ def open_reader(artifacts: Path) -> ImageReader:
 
 
 class Row(NamedTuple):
-    """One image as it is told.
+    """One image as the table has it.
 
     confidence: of the whole text. characters: of each character by itself, separated by spaces.
     rejected: None where no accuracy was asked for.
@@ -111,13 +111,15 @@ def _rows(
 ) -> Iterator[Row]:
     readings = reader.read(np.stack([image for _, image in batch]))
     for (name, _), (text, sure, each) in zip(batch, readings, strict=True):
-        told = confidence_text(sure)
-        # As it is told, since the threshold comes from confidences as they were told.
-        rejected = None if lowest is None else float(told) < lowest
-        yield Row(name, text, told, " ".join(f"{p:.3f}" for p in each), rejected)
+        confidence = confidence_text(sure)
+        # Rounded as in the tables of runs, from which the threshold comes.
+        rejected = None if lowest is None else float(confidence) < lowest
+        yield Row(name, text, confidence, " ".join(f"{p:.3f}" for p in each), rejected)
 
 
-def tell(rows: Iterable[Row], names: Sequence[str], judged: bool, output: Path | None) -> None:
+def write_table(
+    rows: Iterable[Row], names: Sequence[str], judged: bool, output: Path | None
+) -> None:
     """Print the rows as a table as they come; with an output, write them there as well.
 
     The file is filename;value;confidence;characters behind a header, with a column `rejected` (1 or

@@ -16,7 +16,7 @@ from experiments.data.find import find_images
 from experiments.data.images import load_images
 from experiments.deploy import predict as module
 from experiments.deploy.model import load_model, read_images
-from experiments.deploy.predict import Row, predict, tell
+from experiments.deploy.predict import Row, predict, write_table
 from experiments.deploy.threshold import reject_threshold
 from experiments.errors import UserError
 from experiments.training.inference import read
@@ -189,7 +189,7 @@ def test_no_cell_of_the_file_is_a_formula(tmp_path):
     names = ["=HYPERLINK(1).png", "+1.png", "-1.png", "@a.png", "1.png"]
     values = ["=1+1", "+5", "-5", "-5-3", "@"]
     rows = [Row(name, value, "0.5", "", None) for name, value in zip(names, values, strict=True)]
-    tell(rows, names, judged=False, output=tmp_path / "read.csv")
+    write_table(rows, names, judged=False, output=tmp_path / "read.csv")
     with (tmp_path / "read.csv").open(newline="") as file:
         read = list(csv.reader(file, delimiter=";"))[1:]
     assert [row[0] for row in read] == [*(f"./{name}" for name in names[:4]), "1.png"]
@@ -211,7 +211,7 @@ def test_what_is_wrong_is_said_in_a_line(cli, store, tmp_path):
 
 
 def written(rows, output, judged=False):
-    tell(rows, [row.filename for row in rows], judged, output)
+    write_table(rows, [row.filename for row in rows], judged, output)
 
 
 def test_nothing_of_the_users_is_touched(tmp_path):
@@ -241,7 +241,7 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path, monkeypatch, links):
         yield ROWS[1]
 
     with pytest.raises(UserError, match="exists already"):
-        tell(rows(), ["1.png", "2.png"], False, output)
+        write_table(rows(), ["1.png", "2.png"], False, output)
     assert (output.read_text(), list(tmp_path.iterdir())) == ("mine", [output])
     output.unlink()
     written(ROWS, output)
@@ -261,7 +261,7 @@ def test_a_file_is_there_when_it_is_whole(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tell(rows(), ["1.png"], False, output)
+        write_table(rows(), ["1.png"], False, output)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -299,11 +299,11 @@ def told(store):
         recorded = json.loads(client.get_run(run).data.tags[DIGESTS])
         client.set_tag(run, DIGESTS, json.dumps(recorded | {file.name: digest(file)}))
 
-    def tell(rows):
+    def write_rows(rows):
         head = "split,filename,truth,reading,confidence,label_loss\n"
         write(head + "".join(f"{','.join(map(str, row))},0.1\n" for row in rows))
 
-    yield tell
+    yield write_rows
     write(before)
 
 

@@ -72,12 +72,12 @@ def test_the_share_that_is_joined_comes_with_both_labels(training_set, epoch_bat
     expected = {}
     for number in (0, 1):
         stream = generator(config.seed, "joined", number)
-        both, told = joined(pixels, texts, config.joined, fits, stream)
+        both, labels = joined(pixels, texts, config.joined, fits, stream)
         expected[number] = {
             (image.numpy().tobytes(), tuple(objective.encode([text]).classes[0].tolist()))
-            for image, text in zip(both.float() / 255, told, strict=True)
+            for image, text in zip(both.float() / 255, labels, strict=True)
         }
-        assert sum(a != b for a, b in zip(texts, told, strict=True)) >= 3
+        assert sum(a != b for a, b in zip(texts, labels, strict=True)) >= 3
     assert expected[0] != expected[1]
     for number, pairs in expected.items():
         seen = epoch_batches(config, images, split, epoch=number)
