@@ -32,7 +32,7 @@ PRESET = """
 seeds = 1
 
 [run]
-epochs = 3
+epochs = 20
 batch_size = 16
 image = { height = 16, width = 40 }
 width_stride = 4
@@ -88,26 +88,24 @@ class Bench:
         """The end of what the commands said."""
         return (self.folder / f"{out.name}.log").read_text()[-3000:]
 
-    @staticmethod
-    def moment(out: Path) -> str:
-        """What is going on in the folder, by what lies there."""
-        if not (out / "mlflow.db").exists():
-            return "before or in the making of the store"
-        if any(out.glob("runs/*/checkpoint.safetensors")) or any(
-            out.glob("search/*/*/*/checkpoint.safetensors")
-        ):
-            return "while something trains"
-        return "between trainings"
-
     def kill(self, out: Path, within: float) -> bool:
-        """SIGKILL at a random moment; whether there was still something to kill."""
+        """SIGKILL at a random moment; whether there was still something to kill.
+
+        A small run spends its time on imports, so every other kill waits until something trains.
+        """
+        began = time.time()
         process = self.start(out)
-        time.sleep(self.rng.uniform(0, within))
+        if self.rng.random() < 0.5:
+            time.sleep(self.rng.uniform(0, within))
+        else:
+            while process.poll() is None and not trained_since(began, out):
+                time.sleep(0.02)
+            time.sleep(self.rng.uniform(0, within / 10))
         if process.poll() is not None:
             # At its end before its time had come: it ended well.
             assert process.returncode == 0, self.said(out)
             return False
-        self.moments[self.moment(out)] += 1
+        self.moments[moment(out, began)] += 1
         parent = psutil.Process(process.pid)
         children = parent.children(recursive=True)
         victim = self.rng.choice(VICTIMS[self.command])
@@ -122,6 +120,23 @@ class Bench:
         _, alive = psutil.wait_procs(children, timeout=60)
         assert not alive
         return True
+
+
+def trained_since(began: float, out: Path) -> bool:
+    """Whether a training has kept an epoch since then, and has not ended."""
+    for pattern in ("runs/*/checkpoint.safetensors", "search/*/*/*/checkpoint.safetensors"):
+        for checkpoint in out.glob(pattern):
+            with suppress(FileNotFoundError):
+                if checkpoint.stat().st_mtime > began:
+                    return True
+    return False
+
+
+def moment(out: Path, began: float) -> str:
+    """What is going on in the folder, by what lies there."""
+    if not (out / "mlflow.db").exists():
+        return "before or in the making of the store"
+    return "while something trains" if trained_since(began, out) else "between trainings"
 
 
 def _kill(process: psutil.Process) -> None:
