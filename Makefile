@@ -21,11 +21,8 @@ HEAD_TO_HEAD := $(VENV)/bin/head-to-head
 READY := $(VENV)/ready
 
 # As they were given, for the shell to take as they are: with quotes, dollars and spaces.
-export GIVEN_OUT    := $(value OUT)
-export GIVEN_DATA   := $(value DATA)
-export GIVEN_PRESET := $(value PRESET)
-export GIVEN_IMAGES := $(value IMAGES)
-export GIVEN_OUTPUT := $(value OUTPUT)
+GIVEN := OUT DATA PRESET IMAGES OUTPUT RUN JOBS SEEDS PORT ARM TRIALS ACCURACY
+$(foreach name,$(GIVEN),$(eval export GIVEN_$(name) := $$(value $(name))))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup data ablation speedrun bench search audit suspects predict serve report ui test test-ci test-slow torture lint format
@@ -59,11 +56,11 @@ data: $(READY)  ## Fetch the published data set into OUT/data/cells, checked
 
 ablation: $(READY)  ## Train every arm of PRESET (quick) on DATA, then compare; finished runs are skipped
 	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" $(if $(value PRESET),--preset "$$GIVEN_PRESET") \
-	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs '$(JOBS)') $(if $(value SEEDS),--seeds '$(SEEDS)')
+	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs "$$GIVEN_JOBS") $(if $(value SEEDS),--seeds "$$GIVEN_SEEDS")
 
 speedrun: $(READY)  ## What learns soonest for either loss, trained on DATA and compared
 	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" --preset speedrun \
-	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs '$(JOBS)') $(if $(value SEEDS),--seeds '$(SEEDS)')
+	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs "$$GIVEN_JOBS") $(if $(value SEEDS),--seeds "$$GIVEN_SEEDS")
 
 bench: $(READY)  ## How fast PRESET (speedrun) trains on DATA beside ablation, a plain loop, the published data path
 	@$(HEAD_TO_HEAD) bench --out "$$GIVEN_OUT" $(if $(value PRESET),--preset "$$GIVEN_PRESET") \
@@ -71,8 +68,8 @@ bench: $(READY)  ## How fast PRESET (speedrun) trains on DATA beside ablation, a
 
 search: $(READY)  ## Tune the arms of PRESET (search), then train the best on fresh seeds
 	@$(HEAD_TO_HEAD) search --out "$$GIVEN_OUT" $(if $(value PRESET),--preset "$$GIVEN_PRESET") \
-	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs '$(JOBS)') \
-	  $(if $(value ARM),--arm '$(ARM)') $(if $(value TRIALS),--trials '$(TRIALS)')
+	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs "$$GIVEN_JOBS") \
+	  $(if $(value ARM),--arm "$$GIVEN_ARM") $(if $(value TRIALS),--trials "$$GIVEN_TRIALS")
 
 audit: $(READY)  ## What is wrong with DATA, for the charset and size of PRESET (ablation)
 	@$(HEAD_TO_HEAD) audit --out "$$GIVEN_OUT" \
@@ -84,17 +81,17 @@ suspects: $(READY)  ## The labels that all arms doubt, from the runs of PRESET=s
 predict: $(READY)  ## Read IMAGES with RUN, at once with a reader that comes with the suite; a table, and a CSV where OUTPUT is given
 	@test -n "$$GIVEN_IMAGES" \
 	  || { echo "error: no IMAGES: give a folder, an image or 'in/**/*.png'" >&2; exit 2; }
-	@$(HEAD_TO_HEAD) predict $(if $(value RUN),--run '$(RUN)') --out "$$GIVEN_OUT" \
-	  $(if $(value OUTPUT),--output "$$GIVEN_OUTPUT") $(if $(value ACCURACY),--accuracy '$(ACCURACY)') -- "$$GIVEN_IMAGES"
+	@$(HEAD_TO_HEAD) predict $(if $(value RUN),--run "$$GIVEN_RUN") --out "$$GIVEN_OUT" \
+	  $(if $(value OUTPUT),--output "$$GIVEN_OUTPUT") $(if $(value ACCURACY),--accuracy "$$GIVEN_ACCURACY") -- "$$GIVEN_IMAGES"
 
 serve: $(READY)  ## The champion behind MLflow's own server, on 127.0.0.1
-	@$(HEAD_TO_HEAD) serve --port '$(PORT)' --out "$$GIVEN_OUT"
+	@$(HEAD_TO_HEAD) serve --port "$$GIVEN_PORT" --out "$$GIVEN_OUT"
 
 report: $(READY)  ## Rebuild OUT/report from what MLflow holds, with pictures from DATA
 	@$(HEAD_TO_HEAD) report --out "$$GIVEN_OUT" $(if $(value DATA),--data "$$GIVEN_DATA")
 
 ui: $(READY)  ## MLflow's own pages of OUT on 127.0.0.1
-	@$(HEAD_TO_HEAD) ui --port '$(PORT)' --out "$$GIVEN_OUT"
+	@$(HEAD_TO_HEAD) ui --port "$$GIVEN_PORT" --out "$$GIVEN_OUT"
 
 # A process a core, one thread each. A file's tests stay together: what they share is made once.
 PYTEST := OMP_NUM_THREADS=1 $(MODULE) pytest --numprocesses auto --dist loadfile

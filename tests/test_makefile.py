@@ -69,6 +69,12 @@ def test_names_arrive_as_they_are(folder, name):
     heard = called(folder, "predict", f"IMAGES={name}", f"OUTPUT={name}", f"OUT={name}")
     assert heard[-2:] == ["--", name]
     assert heard[heard.index("--output") + 1] == heard[heard.index("--out") + 1] == name
+    for target, variable in (
+        *(("predict", "RUN"), ("predict", "ACCURACY"), ("ablation", "JOBS"), ("ablation", "SEEDS")),
+        *(("serve", "PORT"), ("ui", "PORT"), ("search", "ARM"), ("search", "TRIALS")),
+    ):
+        heard = called(folder, target, f"{variable}={name}", "IMAGES=x")
+        assert heard[heard.index(f"--{variable.lower()}") + 1] == name
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")

@@ -273,6 +273,36 @@ def test_the_server_reads_a_posted_image(store, champion, tmp_path):  # noqa: AR
         time.sleep(0.2)
 
 
+@pytest.mark.slow  # each command loads torch and MLflow once more
+def test_code_that_came_with_a_model_runs_where_it_is_served_alone(store, champion, tmp_path):
+    marker = tmp_path / "ran"
+    before = {file: file.read_bytes() for file in champion.rglob("*.py")}
+    command = (sys.executable, "-P", "-m", "experiments")
+    commands = {
+        "predict": (*command, "predict", str(store.images), "--out", str(store.out)),
+        "report": (*command, "report", "--out", str(store.out)),
+        # As the server does before it listens.
+        "serve": (
+            *(sys.executable, "-P", "-c"),
+            "import sys, mlflow; mlflow.set_tracking_uri(sys.argv[1]); "
+            "mlflow.pyfunc.load_model('models:/head-to-head@champion')",
+            Tracker(store.out).uri,
+        ),
+    }
+    ran = {}
+    try:
+        for file, text in before.items():
+            file.write_bytes(text + f"\nopen({str(marker)!r}, 'w').close()\n".encode())
+        for name, words in commands.items():
+            environment = os.environ | ({} if name == "serve" else {"PYTHONPATH": str(ROOT)})
+            subprocess.run(words, cwd=tmp_path, env=environment, check=True, capture_output=True)
+            ran[name] = marker.exists()
+    finally:
+        for file, text in before.items():
+            file.write_bytes(text)
+    assert ran == {"predict": False, "report": False, "serve": True}
+
+
 def is_there(group):
     try:
         os.killpg(group, 0)
