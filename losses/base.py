@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from losses.best_first import Anything, Found, Grammar, Prefix, best_first
 from losses.plugins import Plugins
 
 Layout = Literal["columns", "slots"]
+
+_ANYTHING = Anything()
 
 
 class Scores(Protocol):
@@ -149,6 +152,20 @@ class Objective(ABC):
         can never be emitted. What only shapes the training, such as auxiliary terms, smoothing and
         focus, has no part in it. Every character must be in the charset.
         """
+
+    @abstractmethod
+    def prefixes(self, scores: Scores) -> Iterable[Prefix]:
+        """For each image of a batch the empty text, from which `best_texts` sets out."""
+
+    def best_texts(
+        self, scores: Scores, wanted: int, grammar: Grammar = _ANYTHING
+    ) -> list[list[Found]]:
+        """For each image up to `wanted` texts that fit the grammar, the most probable first.
+
+        Their probabilities are those of `log_probability`. A decoder that reads its own output
+        gives scores that go on from what it read by itself; other texts are judged by these.
+        """
+        return [best_first(p, self.charset, wanted, grammar) for p in self.prefixes(scores)]
 
     def decode(self, scores: Scores) -> list[Reading]:
         """Readings of a batch: `spell` as texts."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -21,6 +21,7 @@ from losses.base import (
     focal_factor,
     register,
 )
+from losses.best_first import Prefix, by_position
 
 
 @register("ce_stop")
@@ -120,19 +121,28 @@ class CrossEntropyStop(Objective):
 
     def log_probability(self, scores: Scores, texts: list[str]) -> Tensor:
         """Of the characters, and that the text ends behind them: by the stop or by its length."""
-        if self.read_length and scores.lengths is not None:
-            steps = scores.steps[..., : self.stop].double().log_softmax(dim=-1)
-            ends = F.pad(scores.lengths.double().log_softmax(dim=-1), (1, 0), value=-torch.inf)
-        else:
-            steps = scores.steps.double().log_softmax(dim=-1)
-            # Where there is no such class, nothing ends before the last position; and a text that
-            # fills all positions has no stop.
-            ends = F.pad(steps[..., self.stop :].logsumexp(dim=-1), (0, 1))
+        steps, ends = self._log_probabilities(scores)
         log_p = torch.full((len(texts),), -torch.inf, dtype=torch.float64)
         for i, text in enumerate(texts):
             if (length := len(text)) <= self.max_length:
                 log_p[i] = steps[i, range(length), self.classes_of(text)].sum() + ends[i, length]
         return log_p
+
+    def prefixes(self, scores: Scores) -> Iterator[Prefix]:
+        """By position."""
+        steps, ends = self._log_probabilities(scores)
+        return by_position(steps[..., : self.stop], ends)
+
+    def _log_probabilities(self, scores: Scores) -> tuple[Tensor, Tensor]:
+        """Of classes (N, L, C), and that a text ends behind so many characters (N, L + 1)."""
+        if self.read_length and scores.lengths is not None:
+            steps = scores.steps[..., : self.stop].double().log_softmax(dim=-1)
+            ends = scores.lengths.double().log_softmax(dim=-1)
+            return steps, F.pad(ends, (1, 0), value=-torch.inf)
+        steps = scores.steps.double().log_softmax(dim=-1)
+        # Where there is no such class, nothing ends before the last position; and a text that
+        # fills all positions has no stop.
+        return steps, F.pad(steps[..., self.stop :].logsumexp(dim=-1), (0, 1))
 
     def _cross_entropy(self, scores: Tensor, classes: Tensor) -> Tensor:
         loss = F.cross_entropy(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -22,6 +25,7 @@ from losses.base import (
     focal_factor,
     register,
 )
+from losses.best_first import Prefix
 
 
 @register("ctc")
@@ -112,9 +116,55 @@ class CTC(Objective):
         neg_log_p = ctc_neg_log_p(scores.steps, self.encode(texts), self.blank)
         return -neg_log_p.double().clamp(min=0)
 
+    def prefixes(self, scores: Scores) -> Iterator[Prefix]:
+        """By forward variables; the bound is the probability of all texts that begin so."""
+        for probabilities in scores.steps.double().softmax(dim=-1).numpy():
+            nothing = np.zeros(len(probabilities) + 1)
+            blanks = np.concatenate([[1.0], probabilities[:, self.blank].cumprod()])
+            yield _Alignments(probabilities, nothing, blanks, -1, 0.0)
+
     def _mean(self, scores: Tensor, targets: Targets) -> Tensor:
         loss = ctc_neg_log_p(scores, targets, self.blank, zero_infinity=self.allow_infeasible)
         return (focal_factor(loss, self.focal_gamma) * loss if self.focal_gamma else loss).mean()
+
+
+class _Alignments(NamedTuple):
+    """The beginning of a text over all its alignments (section 3.2 of the paper).
+
+    probabilities: (T, C), the blank last. character, blank: (T + 1,), that after so many steps it
+    is this text, and that the last of these steps was its last character, or a blank.
+    last: the class of its last character; -1 for none. bound: of all texts that begin so.
+    """
+
+    probabilities: npt.NDArray[np.float64]
+    character: npt.NDArray[np.float64]
+    blank: npt.NDArray[np.float64]
+    last: int
+    bound: float
+
+    @property
+    def whole(self) -> float:
+        return _log(float(self.character[-1] + self.blank[-1]))
+
+    def extended(self) -> Iterator[tuple[int, Prefix]]:
+        steps, characters = len(self.probabilities), self.probabilities.shape[1] - 1
+        emitted = self.probabilities[:, :characters]
+        # The next character can begin behind either; behind itself only after a blank.
+        before = np.repeat((self.character + self.blank)[:-1, None], characters, axis=1)
+        if self.last >= 0:
+            before[:, self.last] = self.blank[:-1]
+        begins = emitted * before
+        character, blank = np.zeros((2, steps + 1, characters))
+        for t in range(steps):
+            character[t + 1] = begins[t] + emitted[t] * character[t]
+            blank[t + 1] = self.probabilities[t, -1] * (character[t] + blank[t])
+        for k, bound in enumerate(begins.sum(axis=0).tolist()):
+            yield k, _Alignments(self.probabilities, character[:, k], blank[:, k], k, _log(bound))
+
+
+def _log(probability: float) -> float:
+    """Of what can be 0; a sum that is rounded to above 1 is 1."""
+    return min(math.log(probability), 0.0) if probability > 0 else -math.inf
 
 
 def _over_alignments(probabilities: Tensor, path: Tensor, begins: Tensor, blank: int) -> Tensor:

@@ -11,6 +11,7 @@ import models
 import tests.losses.test_objectives as objectives
 import tests.test_contracts as contracts
 from losses.base import Objective, Spelling, Targets, register
+from losses.best_first import by_position
 from tests.arms import Arm, arms_of, steps_to_overfit
 
 
@@ -57,6 +58,11 @@ def toy():
             classes = self.encode(texts).classes
             log_p = scores.steps.double().log_softmax(dim=-1)
             return log_p.gather(2, classes[..., None]).sum(dim=(1, 2))
+
+        def prefixes(self, scores):
+            log_p = scores.steps.double().log_softmax(dim=-1)
+            ends = log_p[..., -1].flip(1).cumsum(dim=1).flip(1)
+            return by_position(log_p[..., :-1], F.pad(ends, (0, 1)))
 
     yield "toy"
     del losses.OBJECTIVES["toy"]

@@ -39,6 +39,14 @@ def predict(
         float | None,
         typer.Option(min=0, max=1, help="Mark readings too unsure to be right this often (0.98)."),
     ] = None,
+    text_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="What readings have to fit: number, 'decimals=1,sign=never,min=0,max=120', or "
+            "values=FILE with a value a line.",
+        ),
+    ] = None,
     out: Out = OUT,
 ) -> None:
     """Read your own images with a finished run; 1 is the exit code where some are broken."""
@@ -52,6 +60,7 @@ def predict(
         raise UserError(f"{output.parent}: no such folder; make it, or name another file")
     artifacts = artifacts_of_reader(run, out)
     files = find_images(paths)
+    reader = reading.open_reader(artifacts, text_format)
     lowest, kept = None, ""
     if accuracy is not None:
         from experiments.deploy.threshold import describe, reject_threshold
@@ -59,7 +68,7 @@ def predict(
         found = reject_threshold(artifacts, accuracy)
         lowest, kept = found.kept.confidence, describe(found)
     broken: list[str] = []
-    rows = reading.predict(artifacts, files, lowest, broken.append)
+    rows = reading.predict(reader, files, lowest, broken.append)
     reading.write_table(rows, reading.names_of(files), lowest is not None, output)
     # The table alone is what a pipe wants.
     read = len(files) - len(broken)

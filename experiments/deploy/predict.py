@@ -46,13 +46,21 @@ class ImageReader(Protocol):
         """Of each image (N, C, H, W) the text, its probability and that of each character."""
 
 
-def open_reader(artifacts: Path) -> ImageReader:
-    """The model of a folder, by ONNX where it is there, else by torch. Raises UserError."""
-    if (artifacts / ONNX).is_file():
+def open_reader(artifacts: Path, text_format: str | None = None) -> ImageReader:
+    """The model of a folder, by ONNX where it is there, else by torch. Raises UserError.
+
+    text_format: what its readings have to fit; see experiments.deploy.formats.parse_format.
+    """
+    if text_format is None and (artifacts / ONNX).is_file():
         return OnnxReader(artifacts / ONNX)
     from experiments.deploy.model import load_model
 
-    return load_model(artifacts)
+    trained = load_model(artifacts)
+    if text_format is None:
+        return trained
+    from experiments.deploy.formats import InFormat, parse_format
+
+    return InFormat(trained, parse_format(text_format, trained.objective.charset))
 
 
 class Row(NamedTuple):
@@ -76,18 +84,17 @@ def names_of(files: Sequence[Path]) -> list[str]:
 
 
 def predict(
-    artifacts: Path,
+    reader: ImageReader,
     files: Sequence[Path],
     lowest: float | None = None,
     on_broken: Callable[[str], None] | None = None,
 ) -> Iterator[Row]:
-    """What the run with these artifacts reads in the files, in their order. Raises UserError.
+    """What a model reads in the files, in their order. Raises UserError.
 
     lowest: the confidence below which a reading is rejected.
     on_broken: called, with the reason, for each file that is no readable image and is left out;
         without it such a file is a UserError.
     """
-    reader = open_reader(artifacts)
     names = names_of(files)
     for start in range(0, len(files), BATCH):
         batch: list[tuple[str, npt.NDArray[np.uint8]]] = []

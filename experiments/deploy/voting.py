@@ -108,8 +108,7 @@ class _Voice(NamedTuple):
     def log_probability(self, rows: list[int], texts: list[str]) -> Tensor:
         """(K,) float64: of each text in the image with this number."""
         model, objective, _ = self.member
-        scores = Scores(*(None if s is None else s[rows] for s in self.scores))  # type: ignore[arg-type]
-        log_p = objective.log_probability(scores, texts)
+        log_p = objective.log_probability(self.scores.rows(rows), texts)
         if model.autoregressive:
             # Its scores go on from its own reading; those of another text come from giving it
             # that. An empty text gives nothing, and a longer one than it has steps is impossible.

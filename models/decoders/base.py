@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
@@ -42,7 +43,18 @@ class Scores(NamedTuple):
 
     def cpu(self) -> Scores:
         """The same on the CPU."""
-        return Scores(*(None if scores is None else scores.cpu() for scores in self))  # type: ignore[arg-type]
+        return self._each(Tensor.cpu)
+
+    def rows(self, images: list[int]) -> Scores:
+        """Those of these images of the batch, in this order; one may stand there twice."""
+        return self._each(lambda scores: scores[images])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Scores:
+        return Scores(
+            change(self.steps),
+            None if self.lengths is None else change(self.lengths),
+            None if self.columns is None else change(self.columns),
+        )
 
 
 class Reader(nn.Module, ABC):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from losses.base import CannotLearnError, Layout, Objective, Scores, Spelling, Targets, register
+from losses.best_first import Prefix, by_position
 
 
 @register("template_loss")
@@ -55,3 +57,8 @@ class TemplateLoss(Objective):
         classes = self.encode(texts).classes
         log_p = scores.steps.double().log_softmax(dim=-1)
         return log_p.gather(2, classes[..., None]).sum(dim=(1, 2))
+
+    def prefixes(self, scores: Scores) -> Iterator[Prefix]:
+        log_p = scores.steps.double().log_softmax(dim=-1)
+        ends = log_p[..., -1].flip(1).cumsum(dim=1).flip(1)
+        return by_position(log_p[..., :-1], F.pad(ends, (0, 1)))

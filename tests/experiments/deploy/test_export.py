@@ -15,7 +15,7 @@ from experiments.deploy import export as module
 from experiments.deploy.export import export, write_onnx
 from experiments.deploy.model import Trained, load_model, pixels_of
 from experiments.deploy.onnx_reader import OnnxReader
-from experiments.deploy.predict import predict
+from experiments.deploy.predict import open_reader, predict
 from experiments.errors import UserError
 from experiments.settings.config import ImageSize, run_config
 from models import DECODERS, Scores
@@ -101,7 +101,7 @@ def test_the_folder_is_enough_to_read_by(store, exported):
     session = onnx_of(folder / "model.onnx")
     settings = json.loads((folder / "config.json").read_text())
     files = sorted(store.images.iterdir())
-    expected = [row.value for row in predict(store.artifacts("columns"), files)]
+    expected = [row.value for row in predict(open_reader(store.artifacts("columns")), files)]
     found = [by_the_readme(file, session, settings["charset"]) for file in files]
     assert found == expected
 

@@ -16,7 +16,7 @@ from experiments.data.find import find_images
 from experiments.data.images import load_images
 from experiments.deploy import predict as module
 from experiments.deploy.model import load_model, read_images
-from experiments.deploy.predict import Row, predict, write_table
+from experiments.deploy.predict import Row, open_reader, predict, write_table
 from experiments.deploy.threshold import reject_threshold
 from experiments.errors import UserError
 from experiments.training.inference import read
@@ -110,7 +110,7 @@ def test_the_validation_part_is_read_as_it_was_in_training(store):
         with (artifacts / "predictions.csv").open(newline="") as file:
             logged = [row for row in csv.DictReader(file) if row["split"] == "val"]
         files = [store.images / row["filename"] for row in logged]
-        for row, was in zip(predict(artifacts, files), logged, strict=True):
+        for row, was in zip(predict(open_reader(artifacts), files), logged, strict=True):
             assert (row.filename, row.value) == (was["filename"], was["reading"])
             assert float(row.confidence) == pytest.approx(float(was["confidence"]), rel=1e-4)
 
@@ -118,7 +118,7 @@ def test_the_validation_part_is_read_as_it_was_in_training(store):
 def test_images_are_decoded_a_batch_at_a_time(store, monkeypatch):
     files = sorted(store.images.iterdir())[:10]
     artifacts = store.artifacts("columns")
-    at_once = list(predict(artifacts, files))
+    at_once = list(predict(open_reader(artifacts), files))
     decoded = []
 
     def note(source, *size):
@@ -128,7 +128,7 @@ def test_images_are_decoded_a_batch_at_a_time(store, monkeypatch):
     decode = module.decode
     monkeypatch.setattr(module, "decode", note)
     monkeypatch.setattr(module, "BATCH", 4)
-    rows = predict(artifacts, files)
+    rows = predict(open_reader(artifacts), files)
     counts = []
     for row, same in zip(rows, at_once, strict=True):
         assert (row.filename, row.value) == (same.filename, same.value)
@@ -330,7 +330,7 @@ def test_the_threshold_is_that_of_the_validation_part(store, told):
 def test_rejected_readings_are_marked(cli, store, told, tmp_path):
     artifacts, output = store.artifacts("columns"), tmp_path / "read.csv"
     files = sorted(store.images.iterdir())
-    sure = sorted(float(row.confidence) for row in predict(artifacts, files))
+    sure = sorted(float(row.confidence) for row in predict(open_reader(artifacts), files))
     told(
         [("val", f"{n}.jpg", "1", "1", sure[20]) for n in range(300)]
         + [("val", f"{n}.jpg", "1", "2", sure[19]) for n in range(300, 400)]

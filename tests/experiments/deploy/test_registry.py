@@ -20,7 +20,7 @@ from mlflow.pyfunc import scoring_server
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
-from experiments.deploy.predict import predict
+from experiments.deploy.predict import open_reader, predict
 from experiments.deploy.registry import Registry
 from experiments.errors import UserError
 from experiments.tracking import Tracker
@@ -168,7 +168,7 @@ def payload(files):
 
 
 def expected_of(store, files):
-    rows = predict(store.artifacts("latent_lstm"), files)
+    rows = predict(open_reader(store.artifacts("latent_lstm")), files)
     return [(row.value, pytest.approx(float(row.confidence), rel=1e-4)) for row in rows]
 
 
