@@ -9,6 +9,7 @@ IMAGES ?=
 RUN    ?=
 OUTPUT ?=
 ACCURACY ?=
+FORMAT ?=
 ARM ?=
 KILLS ?= 100
 TRIALS ?=
@@ -21,7 +22,7 @@ HEAD_TO_HEAD := $(VENV)/bin/head-to-head
 READY := $(VENV)/ready
 
 # As they were given, for the shell to take as they are: with quotes, dollars and spaces.
-GIVEN := OUT DATA PRESET IMAGES OUTPUT RUN JOBS SEEDS PORT ARM TRIALS ACCURACY
+GIVEN := OUT DATA PRESET IMAGES OUTPUT RUN JOBS SEEDS PORT ARM TRIALS ACCURACY FORMAT
 $(foreach name,$(GIVEN),$(eval export GIVEN_$(name) := $$(value $(name))))
 
 .DEFAULT_GOAL := help
@@ -39,8 +40,9 @@ help:  ## This list
 	@echo "($(PORT)) of the UI or server; PYTHON ($(PYTHON));"
 	@echo "IMAGES a folder, an image or a quoted pattern; RUN an MLflow id, ctc or ce_stop (readers"
 	@echo "that come with the suite), empty for the champion, or ctc without one; OUTPUT a new"
-	@echo "CSV; ACCURACY (0.98): mark readings too unsure to be right that often; ARM and TRIALS of"
-	@echo "a search: one loss or arm in place of all, and for each how many."
+	@echo "CSV; ACCURACY (0.98): mark readings too unsure to be right that often; FORMAT what they"
+	@echo "have to fit (number, decimals=1, values=FILE); ARM and TRIALS of a search: one loss or"
+	@echo "arm in place of all, and for each how many."
 
 setup: $(READY)  ## Make .venv and install what pyproject.toml names
 
@@ -82,7 +84,8 @@ predict: $(READY)  ## Read IMAGES with RUN, at once with a reader that comes wit
 	@test -n "$$GIVEN_IMAGES" \
 	  || { echo "error: no IMAGES: give a folder, an image or 'in/**/*.png'" >&2; exit 2; }
 	@$(HEAD_TO_HEAD) predict $(if $(value RUN),--run "$$GIVEN_RUN") --out "$$GIVEN_OUT" \
-	  $(if $(value OUTPUT),--output "$$GIVEN_OUTPUT") $(if $(value ACCURACY),--accuracy "$$GIVEN_ACCURACY") -- "$$GIVEN_IMAGES"
+	  $(if $(value OUTPUT),--output "$$GIVEN_OUTPUT") $(if $(value ACCURACY),--accuracy "$$GIVEN_ACCURACY") \
+	  $(if $(value FORMAT),--format "$$GIVEN_FORMAT") -- "$$GIVEN_IMAGES"
 
 serve: $(READY)  ## The champion behind MLflow's own server, on 127.0.0.1
 	@$(HEAD_TO_HEAD) serve --port "$$GIVEN_PORT" --out "$$GIVEN_OUT"

@@ -70,7 +70,13 @@ def test_names_arrive_as_they_are(folder, name):
     assert heard[-2:] == ["--", name]
     assert heard[heard.index("--output") + 1] == heard[heard.index("--out") + 1] == name
     for target, variable in (
-        *(("predict", "RUN"), ("predict", "ACCURACY"), ("ablation", "JOBS"), ("ablation", "SEEDS")),
+        *(
+            ("predict", "RUN"),
+            ("predict", "ACCURACY"),
+            ("predict", "FORMAT"),
+            ("ablation", "JOBS"),
+            ("ablation", "SEEDS"),
+        ),
         *(("serve", "PORT"), ("ui", "PORT"), ("search", "ARM"), ("search", "TRIALS")),
     ):
         heard = called(folder, target, f"{variable}={name}", "IMAGES=x")

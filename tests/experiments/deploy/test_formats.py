@@ -88,6 +88,18 @@ def test_what_fits_stays_and_what_does_not_becomes_the_most_probable_that_does()
     assert low.confidence < free.confidence
 
 
+def test_a_best_path_that_is_not_the_best_text_is_no_answer():
+    ctc = OBJECTIVES["ctc"](charset=CHARSET, max_length=8)
+    steps = torch.full((1, 3, ctc.num_classes), -50.0)
+    steps[0, 0, 1] = 0
+    steps[0, 1:, ctc.blank] = math.log(0.6)
+    steps[0, 1:, 2] = math.log(0.4)
+    assert ctc.decode(Scores(steps))[0].text == "1"
+    (found,) = in_format(ctc, Scores(steps), NumberFormat())
+    assert found.text == "12"
+    assert found.confidence == pytest.approx(1 - 0.6 * 0.6)
+
+
 def test_where_nothing_fits_the_reading_is_empty():
     ctc = OBJECTIVES["ctc"](charset=CHARSET, max_length=8)
     scores = of_text(ctc, "12", doubt="4")  # four columns
