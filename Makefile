@@ -26,7 +26,7 @@ GIVEN := OUT DATA PRESET IMAGES OUTPUT RUN JOBS SEEDS PORT ARM TRIALS ACCURACY F
 $(foreach name,$(GIVEN),$(eval export GIVEN_$(name) := $$(value $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data ablation speedrun bench search audit suspects predict serve report ui test test-ci test-slow torture lint format
+.PHONY: help setup data ablation speedrun bench search audit suspects predict serve report ui test test-ci test-all torture lint format
 
 help:  ## This list
 	@echo "make ablation                               a first comparison on embedded data, minutes"
@@ -100,20 +100,17 @@ ui: $(READY)  ## MLflow's own pages of OUT on 127.0.0.1
 PYTEST := OMP_NUM_THREADS=1 $(MODULE) pytest --numprocesses auto --dist loadfile
 
 test: $(READY)  ## The fast tests, minutes
-	@$(PYTEST) -m 'not slow'
+	@$(PYTEST) -m 'not slow and not long'
 
-# What guards finished runs, and of that what takes a few minutes alone.
-GUARDS := $(addprefix tests/experiments/torture/test_, damaged_files.py full_disk.py held_database.py)
-
-test-ci: $(READY)  ## Of the slow tests those that CI runs: damaged files, full disks, locks
-	@$(PYTEST) -m slow $(GUARDS)
-
-test-slow: $(READY)  ## The tests that train for minutes
+test-ci: $(READY)  ## Those that take seconds each, which CI runs as well
 	@$(PYTEST) -m slow
+
+test-all: $(READY)  ## All, also those that take minutes each: hours
+	@$(PYTEST)
 
 # SEED decides when and what is killed.
 torture: $(READY)  ## KILLS (100) times SIGKILL, full disks, locks, damaged files; nothing may be lost
-	@KILLS='$(KILLS)' $(MODULE) pytest -s -m 'slow or not slow' tests/experiments/torture
+	@KILLS='$(KILLS)' $(MODULE) pytest -s -m 'slow or long' tests/experiments/torture
 
 lint: $(READY)  ## Formatting, lint and types
 	@$(MODULE) ruff format --check .

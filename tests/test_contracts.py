@@ -25,9 +25,18 @@ from tests.arms import (
     train_step,
 )
 
+
+def rare(arms):
+    """As parameters; those on the backbone that takes seconds to build are slow."""
+    return [
+        pytest.param(arm, id=str(arm), marks=pytest.mark.slow if arm in ON_MOBILENET else [])
+        for arm in arms
+    ]
+
+
 every_arm = pytest.mark.parametrize("arm", ARMS, ids=str)
-every_model = pytest.mark.parametrize("arm", MODELS, ids=str)
-every_arm_on_two_backbones = pytest.mark.parametrize("arm", ARMS + ON_MOBILENET, ids=str)
+every_model = pytest.mark.parametrize("arm", rare(MODELS))
+every_arm_on_two_backbones = pytest.mark.parametrize("arm", rare(ARMS + ON_MOBILENET))
 
 
 def test_every_loss_and_every_decoder_has_an_arm():
@@ -217,12 +226,16 @@ def test_a_label_that_is_too_long_is_refused_and_one_that_fits_is_not(arm):
             objective.check(longest + "0", steps, columns)
 
 
+def seconds_each(arm):
+    """Learning takes seconds: of each layout its own decoder is among the fast tests."""
+    if arm not in DEFAULT_ARMS:
+        return pytest.mark.long
+    own = models.default_decoder(arm.objective().layout)
+    return [] if arm.decoder == own else pytest.mark.slow
+
+
 @pytest.mark.parametrize(
-    "arm",
-    [
-        pytest.param(arm, id=str(arm), marks=[] if arm in DEFAULT_ARMS else pytest.mark.slow)
-        for arm in ARMS
-    ],
+    "arm", [pytest.param(arm, id=str(arm), marks=seconds_each(arm)) for arm in ARMS]
 )
 def test_eight_images_are_learnt_by_heart(arm):
     assert steps_to_overfit(arm) is not None

@@ -47,7 +47,7 @@ def test_every_kind_has_a_template_and_contributing_lists_its_home():
         assert f"`{home}/`" in text
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_new_file_is_all_that_it_takes_and_finished_runs_are_skipped(make_cells, tmp_path):
     tree = tmp_path / "tree"
     for package in ("experiments", "models", "losses", "analysis"):

@@ -86,6 +86,7 @@ def test_a_new_loss_is_one_new_class(toy, tmp_path):
         contracts.test_a_label_that_is_too_long_is_refused_and_one_that_fits_is_not(arm)
 
 
+@pytest.mark.slow
 def test_a_new_loss_can_be_learnt(toy):
     assert steps_to_overfit(Arm(toy, {}, models.default_decoder("slots"))) is not None
 

@@ -48,7 +48,7 @@ def make_store(out):
         (folder / "predictions.csv").write_text(text)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_hundred_runs_take_seconds_and_little_memory(tmp_path):
     make_store(tmp_path)
     tracemalloc.start()

@@ -76,6 +76,7 @@ def test_nothing_is_loaded_from_elsewhere(written):
         assert not re.search(r"(href|src)=\"(?!#)", drawn)
 
 
+@pytest.mark.slow
 def test_without_a_data_set_the_page_says_so_and_lists_the_images():
     built = results(four_runs())
     text = build(built, read_chapters(built)).markdown()
@@ -106,6 +107,7 @@ def test_comparisons_name_the_runs_of_either_side():
     assert row["difference"] == pytest.approx(-0.2)
 
 
+@pytest.mark.slow
 def test_arms_that_lack_a_seed_are_named():
     three = results(four_runs()[:3])
     text = build(three, read_chapters(three)).markdown()

@@ -151,6 +151,7 @@ def note_says_what_the_report_does(note, out, said):
     assert said.strip().split("\n")[1].partition(": ")[2] in note.replace("**", "")
 
 
+@pytest.mark.slow
 def test_from_ablation_to_prediction(cli, data, tiny, tmp_path, request):
     out = tmp_path / "out"
     before = sorted((p, p.stat().st_mtime_ns) for p in data.rglob("*"))
@@ -248,6 +249,7 @@ def one_stride(monkeypatch):
     monkeypatch.setattr("experiments.data.audit.findings.STRIDES", (4,))
 
 
+@pytest.mark.slow
 def test_audit_from_data_to_page(cli, make_cells, one_stride, tmp_path):  # noqa: ARG001
     folder = make_cells(train=8, dev=4, human=0, duplicates=0, leaked=1, human_leaked=0)
     arguments = ("audit", "--data", folder, "--out", tmp_path / "out")
@@ -264,6 +266,7 @@ def test_audit_from_data_to_page(cli, make_cells, one_stride, tmp_path):  # noqa
     assert cli("audit", "--data", clean, "--out", tmp_path / "out", "--strict")[0] == 0
 
 
+@pytest.mark.slow
 def test_audit_of_what_is_not_there_and_over_what_is(cli, make_cells, one_stride, tmp_path):  # noqa: ARG001
     one_line(cli("audit", "--data", tmp_path / "nowhere", "--out", tmp_path), "nowhere", "--data")
     notes = tmp_path / "notes.json"
@@ -273,6 +276,7 @@ def test_audit_of_what_is_not_there_and_over_what_is(cli, make_cells, one_stride
     assert notes.read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quickly")
 def test_suspects_from_folds_to_page(cli, make_cells, tmp_path):
     folder = make_cells(train=40, dev=24, human=0, duplicates=4, leaked=2, human_leaked=0)

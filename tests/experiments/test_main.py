@@ -31,6 +31,7 @@ def elsewhere(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_folders_of_the_user_are_not_taken_for_the_packages(elsewhere):
     ended = started(
         elsewhere, "train", "--preset", "smoke", "--set", "epoch=3", PYTHONPATH=str(CODE)
@@ -51,6 +52,7 @@ def test_it_follows_its_parent_before_it_works(monkeypatch):
     assert seen == ["follows", "works"]
 
 
+@pytest.mark.slow
 def test_a_preset_is_utf8_in_a_locale_that_is_not(tmp_path):
     (tmp_path / "größe.toml").write_text("# für später: ½\n[run]\nepochs = 1\n", encoding="utf-8")
     ended = started(

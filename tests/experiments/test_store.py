@@ -88,7 +88,7 @@ def test_it_is_not_there_until_it_is_whole(tmp_path, monkeypatch):
     assert seen == [False]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_at_any_moment_of_its_making_it_is_made_by_the_next(tmp_path):
     context = multiprocessing.get_context("spawn")
     draw = random.Random(0)

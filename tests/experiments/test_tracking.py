@@ -21,6 +21,7 @@ def write_a_run(out, number):
     record.end()
 
 
+@pytest.mark.slow
 def test_workers_at_once_lose_no_row(tmp_path):
     context = multiprocessing.get_context("spawn")
     # They race for the making of the database, too.

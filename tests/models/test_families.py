@@ -38,11 +38,21 @@ COMPUTED = [
     *("mnasnet0_5", "mobilenet_v3_small", "regnet_y_400mf", "resnet18", "shufflenet_v2_x0_5"),
     *("squeezenet1_1",),
 ]
+# Built in a moment; the others are slow.
+LIGHT = {"mobilenet_v3_small", "resnet18", "shufflenet_v2_x0_5", "squeezenet1_1"}
 # Their windows miss the last columns of some widths, at which a trunk therefore adds some.
 WIDENED = {"alexnet", "inception_v3", "squeezenet1_1"}
 OWN_STRIDE = {"squeezenet1_1": 16}
 # Its windows, unpadded, leave nothing of a lower image.
 HEIGHT = {"inception_v3": 96, "alexnet": 64}
+
+
+def families(names):
+    """A parameter each."""
+    return pytest.mark.parametrize(
+        "name",
+        [pytest.param(name, marks=[] if name in LIGHT else pytest.mark.slow) for name in names],
+    )
 
 
 def untouched(name):
@@ -75,7 +85,7 @@ def shape_of(trunk, height, width):
         return trunk.eval()(torch.zeros(1, 1, height, width)).shape
 
 
-@pytest.mark.parametrize("name", LAST_LAYER)
+@families(LAST_LAYER)
 def test_columns_are_the_width_over_every_stride(name):
     layers = without_classifier(untouched(name))
     own = OWN_STRIDE.get(name, 32)
@@ -92,7 +102,7 @@ def test_columns_are_the_width_over_every_stride(name):
             assert columns in (width // stride, -(-width // stride)), (stride, width)
 
 
-@pytest.mark.parametrize("name", COMPUTED)
+@families(COMPUTED)
 def test_the_part_before_the_classifier_computes_what_the_untouched_model_does(name):
     model = untouched(name)
     images = torch.rand(2, 3, 80, 96)
@@ -103,7 +113,7 @@ def test_the_part_before_the_classifier_computes_what_the_untouched_model_does(n
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in COMPUTED if name not in WIDENED])
+@families([name for name in COMPUTED if name not in WIDENED])
 def test_at_its_own_stride_a_trunk_computes_what_the_untouched_model_does(name):
     images = torch.rand(2, 3, 64, 96)
     normal = vision.normalize(images, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
@@ -113,7 +123,7 @@ def test_at_its_own_stride_a_trunk_computes_what_the_untouched_model_does(name):
         torch.testing.assert_close(trunk(images), expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", LAST_LAYER)
+@families(LAST_LAYER)
 def test_the_weights_of_the_untouched_model_load_under_their_own_names(name):
     model = shapes_of_untouched(name)
     trunk = Trunk(without_classifier(shapes_of_untouched(name)), 4)
@@ -127,7 +137,7 @@ def test_the_weights_of_the_untouched_model_load_under_their_own_names(name):
     assert list(trunk.layers.state_dict()) == list(weights)
 
 
-@pytest.mark.parametrize("name", ["squeezenet1_1", "inception_v3", "convnext_tiny", "googlenet"])
+@families(["squeezenet1_1", "inception_v3", "convnext_tiny", "googlenet"])
 def test_training_follows_the_mode_and_reaches_every_weight(name):
     torch.manual_seed(3)
     trunk = build_trunk(name, 4, "none")
@@ -142,7 +152,7 @@ def test_training_follows_the_mode_and_reaches_every_weight(name):
     assert all(norm.num_batches_tracked == 1 for norm in norms)
 
 
-@pytest.mark.parametrize("name", ["convnext_tiny", "squeezenet1_1"])
+@families(["convnext_tiny", "squeezenet1_1"])
 def test_a_widened_trunk_still_moves_with_its_image(name):
     torch.manual_seed(0)
     trunk = build_trunk(name, 4, "none").eval()
@@ -155,7 +165,7 @@ def test_a_widened_trunk_still_moves_with_its_image(name):
     torch.testing.assert_close(moved, expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", models.backbone_names())
 def test_every_backbone_there_is_can_be_a_trunk(name):
     if name.startswith("regnet_") and not name.endswith(("mf", "_1_6gf", "_3_2gf")):

@@ -279,7 +279,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(seeds):
     assert 0.915 <= coverage(seeds, 300, (0.92, 0.88), between, data_sets=400) <= 0.99
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seeds", [2, 3, 5, 8])
 @pytest.mark.parametrize(
     ("accuracy", "between"),

@@ -136,7 +136,7 @@ def test_families_without_a_difference_are_seldom_called_different(seeds):
     assert family_errors(100, np.random.default_rng(1), 6, seeds, 200) <= 0.11
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seeds", [1, 2, 3, 5])
 def test_the_family_wise_error_is_at_most_5_percent(seeds):
     found = family_errors(600, np.random.default_rng(2), 6, seeds, 300)

@@ -55,7 +55,7 @@ def test_coverage_on_the_whole_and_where_seeds_agree():
     assert found["as before"].half > 4 * found["as before"].images
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_chance_passes_planned_looks_less_often_than_looks_at_5_percent_each():
     # 60 worlds without a difference, seeds 2, 3, 4: a standard error of 2.8 points at 5%.
     world = World(runs=4, groups=150, arms=4, difference=0.0)
@@ -64,7 +64,7 @@ def test_chance_passes_planned_looks_less_often_than_looks_at_5_percent_each():
     assert found.planned <= found.unplanned
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("world", GOALS, ids=str)
 def test_coverage_of_eight_arms_is_94_to_97_percent(world):
     # Of 1,200 intervals, 300 of them where seeds agree: two standard errors are 1.3 and 2.9 points
@@ -77,7 +77,7 @@ def test_coverage_of_eight_arms_is_94_to_97_percent(world):
     assert world.runs > 2 or found.half <= 2 * found.images
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("luck", [0.0, 0.1])
 def test_chance_passes_three_looks_and_the_family_in_5_percent_at_most(luck):
     # 400 worlds: two standard errors are 2.2 points.

@@ -120,6 +120,7 @@ def test_the_same_ensemble_is_made_once(data, made, capsys):
     assert ensemble([ids["slots"], ids["ctc"]], 2, data, out) != first
 
 
+@pytest.mark.slow
 def test_the_report_has_it_beside_its_best_member_and_among_no_arms(data, made):
     out, ids = made
     run_id = ensemble([ids["ctc"], ids["slots"]], 1, data, out)
@@ -241,6 +242,7 @@ def ensemble_that_dies(ids, views, data, out, at):
     ensemble(ids, views, data, out)
 
 
+@pytest.mark.slow
 def test_an_ensemble_that_was_killed_counts_nowhere_and_can_be_made_again(data, made):
     out, ids = made
     members = list(ids.values())

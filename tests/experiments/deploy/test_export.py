@@ -62,6 +62,7 @@ def test_every_decoder_is_tried(store):
     assert set(store.runs) == set(FROM_RUNS)
 
 
+@pytest.mark.slow  # torch takes seconds to write an ONNX file
 @pytest.mark.parametrize("decoder", OTHERS)
 def test_onnx_says_what_torch_says(decoder, tmp_path):
     objective, model = OTHERS[decoder].make()
@@ -136,6 +137,7 @@ def test_onnx_tells_nothing_of_this_machine(exported):
     onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
 
 
+@pytest.mark.slow
 def test_from_the_command_line(cli, store, tmp_path):
     run = ("--run", store.runs["latent_lstm"], "--out", store.out)
     folder = tmp_path / "model"

@@ -56,6 +56,7 @@ def ctc(packed, tmp_path, monkeypatch):
     return shutil.copytree(packed, tmp_path / "readers/ctc")
 
 
+@pytest.mark.slow
 def test_a_reader_is_its_run_in_half_precision_and_holds_no_label(ctc, store):
     artifacts = store.artifacts("columns")
     whole, half = (load_file(folder / "weights.safetensors") for folder in (artifacts, ctc))
@@ -186,7 +187,7 @@ def test_one_is_small_and_reads_by_onnx_what_it_reads_by_torch(name, tmp_path):
         assert each == pytest.approx(meant.characters, rel=1e-3, abs=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not CELLS, reason="set CELLS to the folder of the published data")
 @shipped
 def test_every_number_of_a_card_is_counted_again(name, tmp_path):

@@ -34,6 +34,7 @@ def test_a_loss_that_never_falls_leaves_the_whole_test(losses):
     assert _bounds(rates, losses) == (rates[0], rates[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["ctc", "ce_stop"])
 def test_it_finds_where_an_arm_learns(make_cells, tmp_path, monkeypatch, loss):
     config = run_config(

@@ -156,7 +156,7 @@ def test_what_cannot_be_searched_is_one_line(cli, make_cells, tmp_path, preset, 
     assert error.count("\n") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_whole_search_from_trials_to_fresh_seeds(cli, tmp_path):
     data = ensure_strings(tmp_path, counts={"train": 160, "val": 32, "dev": 32})
     (tmp_path / "mine.toml").write_text(PRESET)

@@ -141,6 +141,7 @@ def home(out, tmp_path):
     return Home(out, tmp_path.name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2, 3])
 def test_every_study_gets_the_trials_that_it_was_promised(home, programs, jobs):
     home.worker(trials=3, jobs=jobs).work(programs)

@@ -25,6 +25,7 @@ def test_a_ratio_is_taken_round_by_round():
     assert Ratio.of([1.0, 3.0, 2.0], [1.0, 1.0, 1.0]) == (2, 1, 3)
 
 
+@pytest.mark.slow
 def test_what_takes_its_time_is_slower(images, monkeypatch):
     config = run_config({}, SMALL)
     clock = itertools.count()

@@ -13,6 +13,7 @@ def looks(out):
     return [int(n) for n in re.findall(r"and (\d+) reports? (?:was|were) written before", text)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_every_report_is_one_more_look(store, tmp_path):
     # As somebody else's store, which a copy is: nothing may be written there.

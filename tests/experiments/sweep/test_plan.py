@@ -273,6 +273,7 @@ start = ["second", ""]
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
 def test_stages_come_first_feed_the_next_and_are_made_once(cli, data, few_strings, tmp_path):  # noqa: ARG001
     preset, out = tmp_path / "tiny.toml", tmp_path / "out"

@@ -161,7 +161,7 @@ def found(out: Path) -> dict[str, tuple[str, str]]:
     return digests
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["ablation", "search"])
 def test_nothing_is_lost_doubled_or_another(command, tmp_path):
     bench = Bench(command, tmp_path)

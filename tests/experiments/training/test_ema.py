@@ -104,6 +104,7 @@ def test_the_average_is_validated_and_kept_and_training_goes_on_as_without(
     assert read_again["val.loss"] == pytest.approx(validated["val.loss"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_with_its_average_bit_for_bit(data, tmp_path):
     settings = {"width_stride": 8, "hidden": 16, "epochs": 3, "ema": 0.8}
     config = run_config(settings, {})

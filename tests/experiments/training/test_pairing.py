@@ -55,6 +55,7 @@ def _fit(config, images, split, checkpoint):
     loop.fit(config, images, split, checkpoint, lambda *_: None, lambda *_: None)
 
 
+@pytest.mark.slow
 def test_the_loss_changes_nothing_that_the_seed_decides(data, tmp_path, monkeypatch):
     arms = [{"loss": name, "seed": 3} for name in OBJECTIVES]
     arms.append({"loss": "ce_stop", "decoder": "latent_lstm", "seed": 3})

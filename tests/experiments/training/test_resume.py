@@ -46,12 +46,12 @@ def kill_after_epoch(epoch: int, data: Path, out: Path, *settings: str) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        pytest.param(["loss=ctc"], id="ctc-adamw"),
-        pytest.param(["loss=ce_stop", "ema=0.9"], id="ce_stop-ema", marks=pytest.mark.slow),
+        pytest.param(["loss=ctc"], id="ctc-adamw", marks=pytest.mark.slow),
+        pytest.param(["loss=ce_stop", "ema=0.9"], id="ce_stop-ema", marks=pytest.mark.long),
         pytest.param(
             ["loss=ce_stop", "decoder=latent_lstm", "optimizer={name='sgd_cyclic', cycles=2}"],
             id="latent_lstm-sgd_cyclic",
-            marks=pytest.mark.slow,
+            marks=pytest.mark.long,
         ),
     ],
 )

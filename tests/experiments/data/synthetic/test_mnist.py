@@ -82,6 +82,7 @@ def listed(folder, part):
 # --- what a cell shows
 
 
+@pytest.mark.slow
 def test_all_packaged_digits_are_there_parted_evenly(packaged):
     _, labels = packaged_digits()
     cells = read_cells(packaged, CHARSET)
