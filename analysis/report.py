@@ -20,6 +20,7 @@ from analysis.statistics.significance import ALPHA
 from analysis.tables import arms as tables
 from analysis.tables.artifacts import Complete
 from analysis.tables.load import Results, as_written, load
+from analysis.tables.right_or_wrong import right_or_wrong
 
 _TITLE = "Which head reads handwritten numbers better?"
 _QUESTION = (
@@ -49,7 +50,7 @@ def write_report(
     picture_of: PictureOf | None = None,
     complete: Complete = as_written,
 ) -> Written:
-    """Write report.html, report.md, runs.csv, comparisons.csv and figures/ of the store at `out`.
+    """Write report.html, report.md, figures/ and three CSVs of the store at `out`.
 
     picture_of: the images of the data sets, for pictures of mistakes.
     complete: as for `load`.
@@ -114,6 +115,7 @@ def csv_files(results: Results, chapters: list[Chapter]) -> dict[str, str]:
     return {
         "runs.csv": as_csv(runs.assign(page=pages).reset_index()),
         "comparisons.csv": as_csv(comparisons(chapters)),
+        "right.csv": as_csv(right_or_wrong(results)),
     }
 
 

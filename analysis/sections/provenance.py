@@ -38,7 +38,7 @@ def write_provenance(page: Page, chapter: Chapter) -> None:
         + ". Every number of an arm is a mean over its runs here, on the part that its table "
         "names. A run's page: start `make ui`, and put the path behind its address. Pairs with "
         "the runs of either side stand in comparisons.csv, all tags (the command that made a run "
-        "among them), settings and metrics in runs.csv."
+        "among them), settings and metrics in runs.csv, what each read right in right.csv."
     )
     shown = runs.sort_values(["label", "config.seed", "config.fold"])
     order = {label: i for i, label in enumerate(chapter.arms["label"])}

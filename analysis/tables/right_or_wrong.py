@@ -1,0 +1,43 @@
+"""What each run got right, an image a row: for others to compute with, without image or label."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.tables.load import Results
+
+_IMAGE = ["data_digest", "split", "filename", "group", "clean"]
+
+
+def right_or_wrong(results: Results) -> pd.DataFrame:
+    """A column a run or ensemble, under its run id: 1 where it read the image right, else 0.
+
+    The rows are the images of test parts, and, with the split `agreed`, those that two people read
+    alike; right is what the label says, or these people. Missing where the run did not read the
+    image. group, clean: as in Results, except that people's images have no label to be leaked by:
+    they are clean where training has no identical image.
+    """
+    made = [table for table in (results.runs, results.ensembles) if not table.empty]
+    digests = pd.concat([table["tags.data_digest"] for table in made]).rename("data_digest")
+    read = results.predictions.join(digests, on="run_id")
+    tested = read[read["split"] == "test"]
+    people = _agreed(results.readers)
+    met = read[read["split"] == "human"].drop(columns="truth")
+    agreed = met.merge(people, on=["data_digest", "filename"]).assign(split="agreed")
+    both = pd.concat([tested, agreed])
+    both["right"] = (both["reading"] == both["truth"]).astype(int)
+    both["clean"] = both["clean"].astype(int)
+    wide = both.pivot(index=_IMAGE, columns="run_id", values="right").astype("Int64")
+    order = [run_id for run_id in digests.index if run_id in wide]
+    return wide[order].reset_index().rename_axis(columns=None)
+
+
+def _agreed(readers: pd.DataFrame) -> pd.DataFrame:
+    """data_digest, filename, truth of the images that both people read, and read alike."""
+    if readers.empty:
+        return pd.DataFrame(columns=["data_digest", "filename", "truth"], dtype=object)
+    by_reader = readers.pivot(
+        index=["data_digest", "filename"], columns="reader", values="reading"
+    ).reindex(columns=["human1", "human2"])
+    alike = by_reader[by_reader["human1"] == by_reader["human2"]]
+    return alike["human1"].rename("truth").reset_index()
