@@ -26,7 +26,7 @@ GIVEN := OUT DATA PRESET IMAGES OUTPUT RUN JOBS SEEDS PORT ARM TRIALS ACCURACY F
 $(foreach name,$(GIVEN),$(eval export GIVEN_$(name) := $$(value $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data ablation speedrun bench search audit suspects predict serve report ui test test-ci test-all torture lint format
+.PHONY: help setup data ablation speedrun bench search audit suspects predict demo serve report ui test test-ci test-all torture lint format
 
 help:  ## This list
 	@echo "make ablation                               a first comparison on embedded data, minutes"
@@ -89,6 +89,10 @@ predict: $(READY)  ## Read IMAGES with RUN, at once with a reader that comes wit
 
 serve: $(READY)  ## The champion behind MLflow's own server, on 127.0.0.1
 	@$(HEAD_TO_HEAD) serve --port "$$GIVEN_PORT" --out "$$GIVEN_OUT"
+
+demo: $(READY)  ## Write a number or choose images: two readers (RUN=ctc,ce_stop) answer on a page on 127.0.0.1
+	@$(HEAD_TO_HEAD) demo --port "$$GIVEN_PORT" --out "$$GIVEN_OUT" \
+	  $${GIVEN_RUN:+--run "$${GIVEN_RUN%%,*}" --run "$${GIVEN_RUN#*,}"}
 
 report: $(READY)  ## Rebuild OUT/report from what MLflow holds, with pictures from DATA
 	@$(HEAD_TO_HEAD) report --out "$$GIVEN_OUT" $(if $(value DATA),--data "$$GIVEN_DATA")

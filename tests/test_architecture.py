@@ -22,7 +22,7 @@ ALLOWED = {
 FLOORS = {
     "experiments": [
         {"errors", "schema", "seeding"},
-        {"files", "limits", "options", "optimizers", "readers"},
+        {"files", "limits", "options", "optimizers", "ports", "readers"},
         {"data", "store"},
         {"settings", "tracking"},
         {"training"},

@@ -84,7 +84,20 @@ def test_names_arrive_as_they_are(folder, name):
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")
-@pytest.mark.parametrize("target", ["data", "serve", "ui", "report", "suspects", "speedrun"])
+@pytest.mark.parametrize("name", NAMES)
+def test_two_runs_are_given_with_a_comma(folder, name):
+    heard = called(folder, "demo", f"RUN={name},other", f"PORT={name}")
+    assert heard == ["demo", "--port", name, "--out", "outputs", "--run", name, "--run", "other"]
+    # One alone, or three, is for the command to refuse.
+    assert called(folder, "demo", f"RUN={name}")[-4:] == ["--run", name, "--run", name]
+    assert called(folder, "demo", f"RUN={name},b,c")[-4:] == ["--run", name, "--run", "b,c"]
+    assert "--run" not in called(folder, "demo")
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+@pytest.mark.parametrize(
+    "target", ["data", "demo", "serve", "ui", "report", "suspects", "speedrun"]
+)
 def test_every_target_takes_out_as_it_is(folder, target):
     heard = called(folder, target, "OUT=$(x) '%?")
     assert heard[heard.index("--out") + 1] == "$(x) '%?"

@@ -74,16 +74,20 @@ def read_file(path: Path) -> bytes:
     if lacking := lacks(path):
         raise UserError(f"{path}: {lacking}; replace or remove it")
     try:
-        # No image of the most pixels takes more.
-        if (size := path.stat().st_size) > PIXELS.value() * _BYTES_A_PIXEL:
-            raise UserError(
-                f"{path}: {size} bytes are no cell; replace or remove it, or raise the limit, the "
-                f"environment variable {PIXELS.variable}"
-            )
+        refuse_size(str(path), path.stat().st_size)
         return path.read_bytes()
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"{path}: cannot be read ({reason}); replace or remove it") from error
+
+
+def refuse_size(name: str, size: int) -> None:
+    """Raise UserError for an image of more bytes than the most pixels take."""
+    if size > PIXELS.value() * _BYTES_A_PIXEL:
+        raise UserError(
+            f"{name}: {size} bytes are no cell; replace or remove it, or raise the limit, the "
+            f"environment variable {PIXELS.variable}"
+        )
 
 
 def digest(content: bytes) -> bytes:

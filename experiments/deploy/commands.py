@@ -145,3 +145,26 @@ def serve(
     from experiments.deploy.registry import serve as become
 
     become(out, port)
+
+
+@app.command()
+def demo(
+    run: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Two of them: MLflow ids, 'champion', or readers that come with the suite; by "
+            "default ctc and ce_stop."
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+    out: Out = OUT,
+) -> None:
+    """Draw a number or choose images, and see two readers answer, on a page on 127.0.0.1."""
+    if run is not None and (len(run) != 2 or run[0] == run[1]):
+        raise UserError(
+            f"--run {' --run '.join(run)}: two different readers answer side by side; name two "
+            "(with make, RUN=ctc,ce_stop)"
+        )
+    from experiments.deploy.demo.application import serve as answer
+
+    answer(run or ["ctc", "ce_stop"], out, port)

@@ -10,7 +10,6 @@ import math
 import os
 import re
 import shutil
-import socket
 import sys
 import tempfile
 import tomllib
@@ -37,6 +36,7 @@ from mlflow.types.schema import Array
 from PIL import Image
 
 from analysis.record import EXPERIMENT, SETTINGS, WEIGHTS
+from experiments import ports
 from experiments.data.synthetic.digits import packaged_digits
 from experiments.data.synthetic.paper import DRAWN, HEIGHT, WIDTH, digit_ink, on_paper
 from experiments.deploy import server, serving
@@ -193,12 +193,7 @@ def serve(out: Path, port: int) -> NoReturn:
     """Become MLflow's server of the champion, on this machine alone. Raises UserError."""
     registry = Registry(out)
     registry.champion()
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((server.HOST, port))
-        except OSError as error:
-            raise UserError(f"port {port}: {error.strerror}; choose another") from error
+    ports.listening(port).close()
     # By its path, and without the folder where the user stands: the registered code is to answer.
     command = [sys.executable, "-P", server.__file__, f"models:/{MODEL}@{CHAMPION}", str(port)]
     env = {

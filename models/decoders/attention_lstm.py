@@ -45,13 +45,20 @@ class AttentionLSTMReader(ColumnReader):
         return self.hidden + features
 
     def _steps(self, columns: Tensor, teacher: Tensor | None) -> Tensor:
+        return self._unroll(columns, teacher)[0]
+
+    def _attention(self, columns: Tensor) -> Tensor:
+        return self._unroll(columns, None)[1]
+
+    def _unroll(self, columns: Tensor, teacher: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Scores (N, max_length, num_classes), and the attention (N, max_length, T) behind them."""
         count, width, _ = columns.shape
         classes = self.outputs.num_classes
         keys = self.keys(columns)  # (N, T, hidden)
         hidden = cell = columns.new_zeros((count, self.hidden))
         before = columns.new_zeros((count, classes))
         looked = columns.new_zeros((count, 2, width))  # the last step's attention, and all steps'
-        scores = []
+        scores, attentions = [], []
         for step in range(self.outputs.max_length):
             matched = keys + self.query(hidden)[:, None] + self.places(looked).transpose(1, 2)
             attention = self.energy(matched.tanh()).squeeze(2).softmax(dim=1)  # (N, T)
@@ -61,4 +68,5 @@ class AttentionLSTMReader(ColumnReader):
             said = scores[-1].argmax(dim=-1) if teacher is None else teacher[:, step]
             before = F.one_hot(said, classes).to(columns.dtype)
             looked = torch.stack([attention, looked[:, 1] + attention], dim=1)
-        return torch.stack(scores, dim=1)
+            attentions.append(attention)
+        return torch.stack(scores, dim=1), torch.stack(attentions, dim=1)

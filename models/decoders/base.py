@@ -89,6 +89,14 @@ class Reader(nn.Module, ABC):
             instead of it (teacher forcing); the others ignore it.
         """
 
+    def attend(self, images: Tensor) -> Tensor | None:
+        """(N, steps, T): of each step of `forward` without a teacher, its attention to each column.
+
+        In 0..1, and 1 in sum over the T columns of features that the image's width is cut into.
+        None for a decoder without attention.
+        """
+        return None
+
 
 def length_head(features: int, outputs: Outputs) -> nn.Module | None:
     """The published head: dropout 0.2 and a linear layer; None where no length is asked for."""

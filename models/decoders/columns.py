@@ -87,6 +87,9 @@ class ColumnReader(Reader):
             None if self.columns is None else self.columns(seen, columns),
         )
 
+    def attend(self, images: Tensor) -> Tensor | None:
+        return self._attention(self.encoder(fold(self.trunk(images))))
+
     def _build_steps(self, features: int) -> int:
         """Build what `_steps` needs above columns (N, T, features), but for the linear layer.
 
@@ -101,3 +104,7 @@ class ColumnReader(Reader):
         """
         scores: Tensor = self.characters(self.dropout(columns))
         return scores
+
+    def _attention(self, columns: Tensor) -> Tensor | None:
+        """Columns (N, T, features) -> the attention of the steps to them, as in `attend`."""
+        return None

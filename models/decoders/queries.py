@@ -53,14 +53,22 @@ class QueryReader(ColumnReader):
 
     def _steps(self, columns: Tensor, teacher: Tensor | None) -> Tensor:
         columns = self.normalise(columns)
-        placed = columns + sinusoids(columns.shape[1], columns.shape[2]).to(columns)
-        asked = _heads(self.query(self.queries.expand(columns.shape[0], -1, -1)))
-        # (N, heads, L, T), sums to 1 over T
-        found = F.scaled_dot_product_attention(
-            asked, _heads(self.key(placed)), _heads(self.value(columns))
-        )
+        asked, keys = self._asked(columns)
+        found = F.scaled_dot_product_attention(asked, keys, _heads(self.value(columns)))
         read = self.merge(found.transpose(1, 2).flatten(2))
         return super()._steps(self.finish(read + self.feed(read)), teacher)
+
+    def _attention(self, columns: Tensor) -> Tensor:
+        # The function above keeps it to itself. A mean over the heads.
+        asked, keys = self._asked(self.normalise(columns))
+        matched = asked @ keys.transpose(2, 3) / math.sqrt(asked.shape[3])
+        return matched.softmax(dim=3).mean(dim=1)
+
+    def _asked(self, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """The queries (N, heads, L, D / heads) and the columns' keys (N, heads, T, D / heads)."""
+        placed = columns + sinusoids(columns.shape[1], columns.shape[2]).to(columns)
+        asked = self.query(self.queries.expand(columns.shape[0], -1, -1))
+        return _heads(asked), _heads(self.key(placed))
 
 
 def _heads(features: Tensor) -> Tensor:

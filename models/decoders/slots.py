@@ -27,5 +27,8 @@ class SlotReader(ColumnReader):
         return features
 
     def _steps(self, columns: Tensor, teacher: Tensor | None) -> Tensor:
-        attention = self.attention(columns).softmax(dim=1)  # (N, T, L), sums to 1 over T
-        return super()._steps(attention.transpose(1, 2) @ columns, teacher)
+        return super()._steps(self._attention(columns) @ columns, teacher)
+
+    def _attention(self, columns: Tensor) -> Tensor:
+        attention: Tensor = self.attention(columns).softmax(dim=1)  # (N, T, L)
+        return attention.transpose(1, 2)

@@ -87,6 +87,9 @@ def unrolled_by_hand(reader, columns, teacher=None):
 def test_it_runs_free_as_unrolled_by_hand(reader, columns):
     expected, attentions = unrolled_by_hand(reader, columns)
     np.testing.assert_allclose(read(reader, columns).numpy(), expected, rtol=1e-9, atol=1e-9)
+    with torch.no_grad():
+        attended = reader.attend(columns.transpose(1, 2)[:, :, None]).numpy()
+    np.testing.assert_allclose(attended, attentions, rtol=1e-9, atol=1e-12)
     # A look that never moves would leave most of it untried.
     assert np.abs(np.diff(attentions, axis=1)).max() > 0.1
 

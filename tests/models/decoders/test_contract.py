@@ -25,6 +25,20 @@ def build_seeded(decoder, outputs):
     return models.build("small_cnn", 8, decoder, outputs, hidden=8)
 
 
+@pytest.mark.parametrize("decoder", models.DECODERS)
+def test_attention_is_spread_over_the_columns_and_leaves_the_scores_as_they_are(decoder):
+    model, images = build_seeded(decoder, Outputs(13, 0, 6)).eval(), torch.rand(2, 1, 32, 80)
+    with torch.no_grad():
+        before, attention, after = model(images), model.attend(images), model(images)
+    torch.testing.assert_close(before.steps, after.steps, rtol=0, atol=0)
+    if attention is None:
+        assert decoder not in {"attention_lstm", "queries", "slots"}
+        return
+    assert attention.shape == (2, before.steps.shape[1], 10)
+    torch.testing.assert_close(attention.sum(dim=2), torch.ones(2, 6))
+    assert (attention[0] - attention[1]).abs().max() > 0
+
+
 @pytest.mark.parametrize("layout", sorted({reader.layout for reader in models.DECODERS.values()}))
 def test_each_layout_has_a_default_that_a_new_decoder_cannot_change(layout):
     default = models.default_decoder(layout)

@@ -59,22 +59,26 @@ def test_each_position_is_four_looks_at_the_columns_and_a_feed_forward_layer(rea
         return x * w[f"{name}.weight"] + w[f"{name}.bias"]
 
     scores = read(reader, columns)
+    with torch.no_grad():
+        attended = reader.attend(columns.transpose(1, 2)[:, :, None]).numpy()
     places = sinusoids(9, FEATURES).double().numpy()
     for image, given in enumerate(normalised("normalise", columns.numpy())):
         asked = linear("query", w["queries"])
         keys, values = linear("key", given + places), linear("value", given)
         for position in range(LENGTH):
-            looks = []
+            looks, spread = [], np.zeros(9)
             for head in range(4):
                 part = slice(2 * head, 2 * head + 2)
                 wanted = np.exp(keys[:, part] @ asked[position, part] / math.sqrt(2))
                 looks.append(wanted / wanted.sum() @ values[:, part])
+                spread += wanted / wanted.sum() / 4
             found = linear("merge", np.concatenate(looks))
             hidden = linear("feed.1", normalised("feed.0", found))
             hidden = hidden * [(1 + math.erf(x / math.sqrt(2))) / 2 for x in hidden]
             found = normalised("finish", found + linear("feed.4", hidden))
             by_hand = linear("characters", found)
             np.testing.assert_allclose(scores[image, position].numpy(), by_hand, rtol=1e-7)
+            np.testing.assert_allclose(attended[image, position], spread, rtol=1e-9)
 
 
 def test_the_order_of_the_columns_matters_by_their_places_alone(reader):

@@ -63,12 +63,14 @@ def test_slots_are_columns_averaged_by_attention(slot_reader):
     columns = columns_of(3)
     with torch.no_grad():
         scores, lengths, _ = slot_reader(maps_of(columns))
+        attended = slot_reader.attend(maps_of(columns)).numpy()
     assert scores.shape == (3, 6, 5)
     assert lengths.shape == (3, 6)
     for sample, given in enumerate(columns.numpy()):
         wanted = np.exp(given @ numbers(slot_reader.attention, "weight").T)  # (T, L)
         for position in range(6):
             attention = wanted[:, position] / wanted[:, position].sum()
+            np.testing.assert_allclose(attended[sample, position], attention, rtol=1e-9)
             slot = sum(a * column for a, column in zip(attention, given, strict=True))
             by_hand = numbers(slot_reader.characters, "weight") @ slot
             by_hand = by_hand + numbers(slot_reader.characters, "bias")
