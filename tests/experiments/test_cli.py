@@ -122,7 +122,9 @@ def test_a_wrong_option_is_exit_code_2(cli):
 def test_help_tells_every_command(cli):
     code, out, _ = cli("--help")
     assert code == 0
-    commands = "ablation train predict ensemble export register serve audit suspects augmentations"
+    commands = (
+        "ablation train predict demo ensemble export register serve audit suspects augmentations"
+    )
     for command in [*commands.split(), "mnist", "data", "report"]:
         assert command in out
 

@@ -19,8 +19,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 class Browser:
     """One page. requests: the addresses that it has asked for. said: errors on its console."""
 
-    def __init__(self, reading: int, writing: int) -> None:
-        self._answers, self._commands = os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
+    def __init__(self, answers: int, commands: int) -> None:
+        self._answers, self._commands = answers, commands
         self._number = 0
         self._rest = b""
         self.requests: list[str] = []
@@ -36,8 +36,9 @@ class Browser:
         """A command's answer; what is told meanwhile is kept."""
         self._number += 1
         command = {"id": self._number, "method": method, "params": parameters, **self._session}
-        self._commands.write(json.dumps(command).encode() + b"\0")
-        self._commands.flush()
+        rest = json.dumps(command).encode() + b"\0"
+        while rest:
+            rest = rest[os.write(self._commands, rest) :]
         while True:
             told = self._next()
             if told.get("id") == self._number:
@@ -52,7 +53,7 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
-            more = os.read(self._answers.fileno(), 1 << 20)
+            more = os.read(self._answers, 1 << 20)
             assert more, "the browser has ended"
             self._rest += more
         told, _, self._rest = self._rest.partition(b"\0")
@@ -164,3 +165,5 @@ def browser(profile: Path) -> Iterator[Browser]:
     finally:
         running.terminate()
         running.wait(30)
+        os.close(to_read)
+        os.close(to_write)
