@@ -256,6 +256,7 @@ function heatMap(names, rows, words) {
   const canvas = element("canvas", { className: "map", role: "img", ariaLabel: words });
   canvas.width = rows[0].length;
   canvas.height = rows.length;
+  canvas.style.height = `${rows.length}rem`; // a name beside it is as high as this
   canvas.shown = rows;
   const labels = element("div", { className: "names", ariaHidden: "true" },
     names.map((name) => element("div", {}, [name])));

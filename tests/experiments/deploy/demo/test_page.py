@@ -101,6 +101,9 @@ def test_a_number_is_written_and_both_readers_read_it(page):
     # above or beside the image as the reader has it.
     maps = page.ask("[...document.querySelectorAll('canvas.map')].map((c) => [c.width, c.height])")
     assert maps == [[30, 13], [30, 5], [5, 13]]
+    # Each row is beside its name.
+    heights = "[...document.querySelectorAll('{}')].map((e) => e.getBoundingClientRect().height)"
+    assert page.ask(heights.format("canvas.map")) == page.ask(heights.format(".names"))
     seen = page.ask("[...document.querySelectorAll('canvas.seen')].map((c) => [c.width, c.height])")
     assert seen == [[60, 32]] * 2
     assert page.ask(STATUS).startswith("Drawing 1: ctc reads 12.5 with ")
