@@ -12,9 +12,11 @@ import torch
 from models.backbones import BackboneError, backbone_names, build_trunk, refuse_transformers
 from models.cost import Cost, count_parameters, measure
 from models.decoders import DECODERS, Outputs, Reader, Scores
+from models.trunks import TRUNKS
 
 __all__ = [
     "DECODERS",
+    "TRUNKS",
     "BackboneError",
     "Cost",
     "Outputs",

@@ -7,13 +7,14 @@ from http.client import HTTPException
 from typing import Literal
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from models.feature_maps import without_classifier
 from models.meta import run_on_meta
 from models.trunks import TRUNKS
 from models.width_stride import SIZE, WidthStrideError, set_width_stride
+
+# torchvision is imported where one of its models is asked for: it takes longer than torch itself.
 
 # Channel means and deviations of ImageNet, in 0..1: what torchvision's weights were trained with. A
 # trunk for grey images has the average of the three.
@@ -62,7 +63,9 @@ class Trunk(nn.Module):
 
 def backbone_names() -> list[str]:
     """All backbones: our own and torchvision's classifiers, but for its transformers."""
-    classifiers = torchvision.models.list_models(module=torchvision.models)
+    from torchvision import models
+
+    classifiers = models.list_models(module=models)
     return [*TRUNKS, *(name for name in classifiers if not name.startswith(_TRANSFORMERS))]
 
 
@@ -86,7 +89,7 @@ def build_trunk(
     channels: of the images, 1 or 3.
     """
     refuse_transformers(name)
-    if name not in backbone_names():
+    if name not in TRUNKS and name not in backbone_names():
         raise BackboneError(f"there is no backbone {name!r}")
     if name in TRUNKS and pretrained != "none":
         raise BackboneError(f"{name} has no pretrained weights: set pretrained=none")
@@ -99,13 +102,13 @@ def build_trunk(
 
 
 def _classifier_trunk(name: str, pretrained: Literal["none", "imagenet"]) -> nn.Module:
+    from torchvision import models
+
     try:
         with warnings.catch_warnings():
             # Of an initialisation that a later torchvision may have: the version is pinned.
             warnings.simplefilter("ignore", FutureWarning)
-            model = torchvision.models.get_model(
-                name, weights="DEFAULT" if pretrained == "imagenet" else None
-            )
+            model = models.get_model(name, weights="DEFAULT" if pretrained == "imagenet" else None)
     except (OSError, RuntimeError, HTTPException) as error:
         raise BackboneError(
             f"the ImageNet weights of {name} could not be fetched ({error}): put the file into "

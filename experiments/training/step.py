@@ -9,7 +9,6 @@ import math
 
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from torch import Tensor
 from torch.autograd.profiler import record_function
 from torch.optim import Optimizer
@@ -36,6 +35,9 @@ class Step:
     ) -> None:
         """Move the model to its device. The optimiser is the model's own."""
         self._config, self._objective = config, objective
+        # Not with the module: a command that trains nothing itself shall not wait for it.
+        from lightning_fabric import Fabric
+
         self._fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
         model.to(memory_format=torch.channels_last)
         self._model, self._optimizer = self._fabric.setup(model, optimizer)

@@ -1,5 +1,6 @@
 """The command line as a process of its own: wherever its user stands, whatever their locale is."""
 
+import json
 import os
 import subprocess
 import sys
@@ -106,3 +107,22 @@ def test_a_reader_of_the_suite_reads_without_torch_and_mlflow(tmp_path):
         assert said.splitlines()[1].startswith("1.png")
         assert "onnxruntime" in packages
         assert packages & HEAVY == set()
+
+
+@pytest.mark.slow
+def test_what_trains_nothing_itself_waits_for_no_library_of_those_that_do():
+    heavy = ["torchvision", "lightning_fabric", "torch._dynamo"]
+    code = (
+        "import json, sys, experiments.sweep.pipeline, experiments.deploy.model;"
+        "from experiments.settings.presets import load_preset;"
+        "load_preset('reference').expand([0]);"
+        f"print(json.dumps([name for name in {heavy} if name in sys.modules]))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        env=os.environ | {"PYTHONPATH": str(CODE)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert json.loads(said.stdout) == []
