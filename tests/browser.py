@@ -33,31 +33,31 @@ class Browser:
             self.call(f"{domain}.enable")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """A command's answer; what is told meanwhile is kept."""
+        """A command's answer; events that arrive meanwhile are kept."""
         self._number += 1
         command = {"id": self._number, "method": method, "params": parameters, **self._session}
         rest = json.dumps(command).encode() + b"\0"
         while rest:
             rest = rest[os.write(self._commands, rest) :]
         while True:
-            told = self._next()
-            if told.get("id") == self._number:
-                assert "error" not in told, (method, told["error"])
-                return dict(told["result"])
-            if told.get("method") == "Network.requestWillBeSent":
-                self.requests.append(told["params"]["request"]["url"])
-            if told.get("method") == "Log.entryAdded":
-                self.said.append(told["params"]["entry"]["text"])
-            if told.get("method") == "Runtime.exceptionThrown":
-                self.said.append(str(told["params"]["exceptionDetails"]))
+            message = self._next()
+            if message.get("id") == self._number:
+                assert "error" not in message, (method, message["error"])
+                return dict(message["result"])
+            if message.get("method") == "Network.requestWillBeSent":
+                self.requests.append(message["params"]["request"]["url"])
+            if message.get("method") == "Log.entryAdded":
+                self.said.append(message["params"]["entry"]["text"])
+            if message.get("method") == "Runtime.exceptionThrown":
+                self.said.append(str(message["params"]["exceptionDetails"]))
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
             more = os.read(self._answers, 1 << 20)
             assert more, "the browser has ended"
             self._rest += more
-        told, _, self._rest = self._rest.partition(b"\0")
-        return dict(json.loads(told))
+        message, _, self._rest = self._rest.partition(b"\0")
+        return dict(json.loads(message))
 
     def ask(self, expression: str) -> Any:
         """The value of a line of JavaScript."""

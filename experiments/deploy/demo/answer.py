@@ -1,4 +1,4 @@
-"""What a reader says of one image, and how it came to it, as the demo's page is told."""
+"""What a reader says of one image and how it came to it, for the demo's page."""
 
 from __future__ import annotations
 
