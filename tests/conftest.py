@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import shutil
 import signal
@@ -54,6 +55,13 @@ class MakeCells(Protocol):
         seed: int = 0,
         name: str = "cells",
     ) -> Path: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def frozen() -> None:
+    """What libraries hold is looked through for garbage once, not at every collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -68,6 +68,7 @@ def toy():
     del losses.OBJECTIVES["toy"]
 
 
+@pytest.mark.slow
 def test_a_new_loss_is_one_new_class(toy, tmp_path):
     assert losses.OBJECTIVES[toy].option_defaults() == {"weight": 1.0}
     objectives.test_options_have_defaults_that_are_what_is_built(toy)

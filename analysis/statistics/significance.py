@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.stats import mannwhitneyu, norm
-from statsmodels.stats.multitest import multipletests
 
 from analysis.statistics.intervals import MARGIN, Difference, Interval
 
@@ -57,11 +56,14 @@ def judge(
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values corrected for their number (Holm, 1979), in their order.
 
-    Those below 5% hold together: the chance that any of them is wrong is at most 5%.
+    Those below 5% hold together: the chance that any of them is wrong is at most 5%. Our own, since
+    statsmodels collects garbage at every call, for a third of a report's time.
     """
-    if len(p_values) < 2:
-        return list(p_values)
-    return [float(p) for p in multipletests(list(p_values), method="holm")[1]]
+    p = np.asarray(p_values, float)
+    order = np.argsort(p, kind="stable")
+    corrected = np.empty_like(p)
+    corrected[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
+    return [float(x) for x in corrected]
 
 
 def exact_mcnemar(

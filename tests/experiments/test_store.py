@@ -247,6 +247,7 @@ def test_other_errors_are_not_waited_for(out):
     assert time.monotonic() - begun < 20
 
 
+@pytest.mark.slow
 def test_it_is_read_where_the_process_that_wrote_it_was_killed(out):
     # It leaves its log of changes beside the database.
     code = (

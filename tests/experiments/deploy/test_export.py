@@ -96,6 +96,7 @@ def exported(store, tmp_path_factory):
     return folder, export(store.artifacts("columns"), folder)
 
 
+@pytest.mark.slow
 def test_the_folder_is_enough_to_read_by(store, exported):
     folder, difference = exported
     assert difference < 1e-5
@@ -107,6 +108,7 @@ def test_the_folder_is_enough_to_read_by(store, exported):
     assert found == expected
 
 
+@pytest.mark.slow
 def test_the_folder_holds_the_run_and_a_word_on_it(store, exported, tmp_path):
     folder, artifacts = exported[0], store.artifacts("columns")
     names = {"README.md", "config.json", "model.onnx", "weights.safetensors"}
@@ -130,6 +132,7 @@ def test_the_folder_holds_the_run_and_a_word_on_it(store, exported, tmp_path):
     assert {file.stat().st_mode for file in folder.iterdir()} == {mode}
 
 
+@pytest.mark.slow
 def test_onnx_tells_nothing_of_this_machine(exported):
     content = (exported[0] / "model.onnx").read_bytes()
     assert module.__file__.encode() not in content
@@ -166,6 +169,7 @@ def test_a_model_that_cannot_be_written_is_refused(store, tmp_path, monkeypatch)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_onnx_that_says_something_else_is_refused(store, exported, tmp_path, monkeypatch):
     # The run's weights, one of them changed, against the ONNX model as it was.
     artifacts = tmp_path / "artifacts"

@@ -75,6 +75,7 @@ def test_a_reader_is_its_run_in_half_precision_and_holds_no_label(ctc, store):
     assert not any(image.encode() in content for image in images for content in contents)
 
 
+@pytest.mark.slow
 def test_its_card_counts_what_it_reads(ctc, store, tmp_path):
     model, objective, _ = load_model(ctc)
     config = run_config(json.loads((ctc / "config.json").read_text()), {})
@@ -94,6 +95,7 @@ def test_its_card_counts_what_it_reads(ctc, store, tmp_path):
     assert f"digest `{images.digest}`" in (ctc / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_its_confidences_reject_as_its_runs_do(ctc, store):
     with (store.artifacts("columns") / "predictions.csv").open(newline="") as file:
         of_run = [r for r in csv.DictReader(file) if r["split"] == "val"]
@@ -120,6 +122,7 @@ def test_a_threshold_is_the_same_from_a_run_and_from_its_reader(tmp_path):
     assert 0 < found.kept.kept < 300
 
 
+@pytest.mark.slow
 def test_without_a_champion_it_reads_at_once_and_says_so(cli, ctc, store, tmp_path):
     for out in (tmp_path / "none", store.out):
         code, said, errors = cli("predict", store.images, "--out", out)
@@ -132,6 +135,7 @@ def test_without_a_champion_it_reads_at_once_and_says_so(cli, ctc, store, tmp_pa
     assert ctc.is_dir()
 
 
+@pytest.mark.slow
 def test_what_was_asked_for_by_name_is_not_replaced(cli, ctc, store, tmp_path):
     champion = ("--run", "champion", "--out", store.out)
     one_line(cli("predict", store.images, *champion), "no champion", "register")
@@ -142,6 +146,7 @@ def test_what_was_asked_for_by_name_is_not_replaced(cli, ctc, store, tmp_path):
     assert ctc.is_dir()
 
 
+@pytest.mark.slow
 def test_none_is_written_over(cli, ctc, store):
     before = (ctc / "card.json").stat().st_mtime_ns
     one_line(cli(*pack_command(store)[1:]), ctc, "another name")

@@ -137,6 +137,7 @@ def test_a_running_trial_changes_hands(tmp_path):
     assert open_study(tmp_path, name="another").tried() == []
 
 
+@pytest.mark.slow
 def test_importance_finds_what_the_score_depends_on(tmp_path):
     study = open_study(tmp_path, sampler="random")
     assert study.importance() == {}
@@ -149,6 +150,7 @@ def test_importance_finds_what_the_score_depends_on(tmp_path):
     assert sum(shares.values()) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_optunas_plots_are_drawn_as_soon_as_there_is_something_to_draw(tmp_path):
     study = open_study(tmp_path, sampler="random")
     assert study.figures(tmp_path, "a") == []

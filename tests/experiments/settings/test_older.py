@@ -44,6 +44,7 @@ def compared(folder):
     return pd.read_csv(folder / "comparisons.csv")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_a_seed_of_each_version_is_one_arm_of_two_seeds_in_one_row(tmp_path):
     out = tmp_path / "out"

