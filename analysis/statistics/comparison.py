@@ -259,10 +259,12 @@ def right(
     test = test[test["run_id"].isin(number.keys())]
     if test.empty:
         return np.zeros((len(readers), 0), dtype=bool), np.zeros(0, dtype=int)
-    reader = test["run_id"].map(number)
+    # Not as categories: those stay in the order of the runs, whatever they are mapped to.
+    reader = test["run_id"].astype(str).map(number)
     right = (test["truth"] == test["reading"]).groupby([test["filename"], reader]).first()
     table = right.unstack()
     if table.isna().any(axis=None):
         raise ValueError("runs of one data set and split were judged on different images")
     groups = test.drop_duplicates("filename").set_index("filename").loc[table.index, "group"]
-    return table.to_numpy(dtype=bool).T, groups.to_numpy(dtype=int)
+    ordered = table[list(range(len(readers)))]
+    return ordered.to_numpy(dtype=bool).T, groups.to_numpy(dtype=int)

@@ -126,7 +126,9 @@ def results(runs, people=PEOPLE, unfinished=()):
     return Results(
         runs=pd.DataFrame(rows).set_index("run_id"),
         predictions=pd.DataFrame([p for some in predictions for p in some]).assign(
-            changed=lambda table: table["changed"].eq(True)
+            changed=lambda table: table["changed"].eq(True),
+            # As they are loaded: in the order in which the runs began.
+            run_id=lambda table: pd.Categorical(table["run_id"], [row["run_id"] for row in rows]),
         ),
         readers=pd.DataFrame(readers, columns=["data_digest", "reader", "filename", "reading"]),
         unfinished=pd.DataFrame(unfinished, columns=["run_id", "tags.mlflow.runName", "status"]),
