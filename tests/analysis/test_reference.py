@@ -1,0 +1,88 @@
+"""The planned comparison: its figures in README and RESULTS, from what each run read right."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.statistics.intervals import paired_difference
+
+ROOT = Path(__file__).parents[2]
+RUNS = pd.read_csv(ROOT / "analysis/reference/runs.csv")
+RIGHT = pd.read_csv(ROOT / "analysis/reference/right.csv")
+TEST = RIGHT[RIGHT["split"] == "test"]
+CLEAN = TEST[TEST["clean"] == 1]
+AGREED = RIGHT[RIGHT["split"] == "agreed"]
+LOSSES = ("ctc", "ce_stop")
+
+
+def ids(loss):
+    return list(RUNS[RUNS["loss"] == loss].sort_values("seed")["run_id"])
+
+
+def spread(shares):
+    return f"{100 * shares.mean():.1f} ± {100 * shares.std():.1f}"
+
+
+def row(text, begin):
+    (found,) = re.findall(rf"^\| {re.escape(begin)} \|(.*)\|$", text, re.MULTILINE)
+    return [cell.strip() for cell in found.split("|")]
+
+
+def test_the_files_hold_the_same_runs_with_the_same_scores_and_no_label():
+    assert list(RIGHT)[:5] == ["data_digest", "split", "filename", "group", "clean"]
+    assert set(RIGHT.columns[5:]) == set(RUNS["run_id"])
+    assert set(RIGHT[RUNS["run_id"]].stack()) == {0, 1}
+    assert {loss: len(ids(loss)) for loss in LOSSES} == dict.fromkeys(LOSSES, 3)
+    for _, run in RUNS.iterrows():
+        for images, metric in ((TEST, "test"), (CLEAN, "test_clean"), (AGREED, "agreed")):
+            assert images[run["run_id"]].mean() == pytest.approx(run[metric])
+
+
+@pytest.mark.parametrize(
+    ("loss", "in_results", "in_readme"),
+    [
+        ("ctc", "ctc, shortcut head", "CTC, three seeds"),
+        (
+            "ce_stop",
+            "ce_stop, position queries, smoothed targets",
+            "cross-entropy + stop, position queries, three seeds",
+        ),
+    ],
+)
+def test_the_table_of_arms(loss, in_results, in_readme):
+    made = RUNS[RUNS["loss"] == loss]
+    parts = [spread(images[ids(loss)].mean()) for images in (TEST, CLEAN, AGREED)]
+    val, cer = spread(made["val"]), spread(made["test_cer"])
+    cost = [f"{made['parameters'].iloc[0] / 1e6:.2f}", f"{made['train_seconds'].mean():.0f}"]
+    results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    assert row(results, in_results) == [val, *parts[:2], cer, parts[2], *cost]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert row(readme, in_readme) == [val, *parts]
+
+
+def test_the_difference_and_its_interval():
+    right = {loss: CLEAN[ids(loss)].to_numpy(dtype=bool).T for loss in LOSSES}
+    found = paired_difference(right["ctc"], right["ce_stop"], CLEAN["group"].to_numpy())
+    estimate, low, high = (100 * x for x in (found.estimate, found.low, found.high))
+    results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"**CTC minus cross-entropy + stop: {estimate:+.1f} points**" in results
+    assert f"(95% interval {low:+.1f} to {high:+.1f}, over seeds" in results
+    assert f"p = {found.p_different():.3f}, where this look" in results
+    assert f"CTC is {estimate:.1f} points ahead" in readme
+    assert f"goes from {low:.1f} to {high:+.1f}" in readme
+    assert f"{len(CLEAN):,} test images" in readme
+    # The lead that was claimed.
+    assert found.turned().p_below(0.1) < 0.001
+    for loss in LOSSES:
+        assert row_of_three(results, loss) == [f"{100 * x:.1f}" for x in right[loss].mean(axis=1)]
+    gaps = [f"{100 * x:+.1f}" for x in (right["ctc"].mean(1) - right["ce_stop"].mean(1))]
+    assert row_of_three(results, "difference") == gaps
+
+
+def row_of_three(text, begin):
+    """The row of the table by seed."""
+    table = text[text.index("| exact match, leak-free dev | seed 0") :]
+    return row(table[: table.index("\n\n")], begin)
