@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,7 @@ __all__ = [
     "read_checked",
     "refuse_folder",
     "whole",
+    "whole_folder",
     "write_checked",
     "write_whole",
 ]
@@ -55,6 +58,25 @@ def refuse_folder(file: Path) -> None:
         raise UserError(
             f"{file}: is a folder where a file belongs; move it away, and the same command goes on"
         )
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which gets this name once it is whole; where something fails it is gone.
+
+    Raises UserError where there is such a folder already, or none to make it in.
+    """
+    if folder.exists():
+        raise UserError(f"{folder}: exists already; choose another name")
+    if not folder.parent.is_dir():
+        raise UserError(f"{folder.parent}: no such folder; make it, or name another")
+    making = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    try:
+        making.chmod(0o755)  # a temporary folder is closed to others
+        yield making
+        making.rename(folder)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
 
 
 class DamagedError(Exception):

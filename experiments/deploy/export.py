@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import json
 import shutil
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from analysis.record import SETTINGS, WEIGHTS
 from experiments.deploy.model import Trained, load_model
 from experiments.deploy.onnx_reader import ABOUT, ONNX, opened
 from experiments.errors import UserError
+from experiments.files import whole_folder
 from losses import Objective
 from models import Reader
 
@@ -52,14 +52,8 @@ def export(artifacts: Path, folder: Path) -> float:
 
     Raises UserError where there is such a folder, or where ONNX does not say the same.
     """
-    if folder.exists():
-        raise UserError(f"{folder}: exists already; name another folder")
-    if not folder.parent.is_dir():
-        raise UserError(f"{folder.parent}: no such folder; make it, or name another")
-    trained = load_model(artifacts)
-    making = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
-    try:
-        making.chmod(0o755)  # a temporary folder is closed to others
+    with whole_folder(folder) as making:
+        trained = load_model(artifacts)
         for name in (SETTINGS, WEIGHTS):
             shutil.copyfile(artifacts / name, making / name)
         outputs = write_onnx(trained, making / ONNX)
@@ -72,9 +66,6 @@ def export(artifacts: Path, folder: Path) -> float:
                 "safetensors"
             )
         (making / "README.md").write_text(_readme(trained, outputs), encoding="utf-8")
-        making.rename(folder)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
     return difference
 
 

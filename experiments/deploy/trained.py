@@ -32,8 +32,7 @@ from experiments.deploy.export import write_onnx
 from experiments.deploy.model import load_model
 from experiments.deploy.onnx_reader import ONNX
 from experiments.deploy.threshold import VALIDATION
-from experiments.errors import UserError
-from experiments.files import write_whole
+from experiments.files import whole_folder, write_whole
 from experiments.readers import CARD, reader_folder
 from experiments.settings.config import RunConfig, run_config
 from experiments.training.epochs import labelled
@@ -55,39 +54,35 @@ def pack(artifacts: Path, run_id: str, command: str, name: str, data: Path, out:
     command: what made the run. data: the data set it was trained on. Raises UserError.
     """
     folder = reader_folder(name)
-    if folder.exists():
-        raise UserError(f"{folder}: exists already; choose another name")
-    settings = (artifacts / SETTINGS).read_text(encoding="utf-8")
-    config = run_config(json.loads(settings), {})
-    images = load_data(config, data, out)
-    making = folder.with_name(f".{name}.making")
-    shutil.rmtree(making, ignore_errors=True)
-    making.mkdir(parents=True)
-    write_whole(making / SETTINGS, settings)
-    halves = {
-        key: tensor.half() if tensor.dtype == torch.float32 else tensor
-        for key, tensor in load_file(artifacts / WEIGHTS).items()
-    }
-    save_file(halves, making / WEIGHTS)
-    if (artifacts / LEARNT).is_file():
-        shutil.copyfile(artifacts / LEARNT, making / LEARNT)
-    write_onnx(load_model(making), making / ONNX)
-    split = make_split(images, config)
-    readings = read_parts(making, images, split)
-    card = {
-        "name": name,
-        "run": run_id,
-        "run_hash": config.run_hash(images.digest),
-        "command": command,
-        "dataset": images.name,
-        "data_digest": images.digest,
-        "trained_on": len(split.train),
-        "right_of": count_right(images, split, readings),
-    }
-    write_whole(making / VALIDATION, _validation(images, readings["val"]))
-    write_whole(making / CARD, json.dumps(card, indent=1) + "\n")
-    write_whole(making / "README.md", card_text(card, config))
-    making.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with whole_folder(folder) as making:
+        settings = (artifacts / SETTINGS).read_text(encoding="utf-8")
+        config = run_config(json.loads(settings), {})
+        images = load_data(config, data, out)
+        write_whole(making / SETTINGS, settings)
+        halves = {
+            key: tensor.half() if tensor.dtype == torch.float32 else tensor
+            for key, tensor in load_file(artifacts / WEIGHTS).items()
+        }
+        save_file(halves, making / WEIGHTS)
+        if (artifacts / LEARNT).is_file():
+            shutil.copyfile(artifacts / LEARNT, making / LEARNT)
+        write_onnx(load_model(making), making / ONNX)
+        split = make_split(images, config)
+        readings = read_parts(making, images, split)
+        card = {
+            "name": name,
+            "run": run_id,
+            "run_hash": config.run_hash(images.digest),
+            "command": command,
+            "dataset": images.name,
+            "data_digest": images.digest,
+            "trained_on": len(split.train),
+            "right_of": count_right(images, split, readings),
+        }
+        write_whole(making / VALIDATION, _validation(images, readings["val"]))
+        write_whole(making / CARD, json.dumps(card, indent=1) + "\n")
+        write_whole(making / "README.md", card_text(card, config))
     return folder
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from experiments.errors import UserError
-from experiments.files import DamagedError, is_held, lock, read_checked, write_checked
+from experiments.files import DamagedError, is_held, lock, read_checked, whole_folder, write_checked
 
 
 def hold(file, taken):
@@ -91,3 +91,32 @@ def test_anything_else_is_named_as_damaged(tmp_path, content):
     file.write_bytes(content)
     with pytest.raises(DamagedError, match=r"it\.json"):
         read_checked(file)
+
+
+def test_a_folder_has_its_name_once_it_is_whole(tmp_path):
+    folder = tmp_path / "made"
+    with whole_folder(folder) as making:
+        (making / "a").write_text("1")
+        assert not folder.exists()
+    assert (folder / "a").read_text() == "1"
+    assert folder.stat().st_mode & 0o777 == 0o755
+    assert [file.name for file in tmp_path.iterdir()] == ["made"]
+
+
+def test_a_folder_that_cannot_be_filled_leaves_nothing(tmp_path):
+    def half() -> None:
+        with whole_folder(tmp_path / "made") as making:
+            (making / "a").write_text("1")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    for folder, reason in ((tmp_path / "theirs", "exists already"), (tmp_path / "a/b", "no such")):
+        with pytest.raises(UserError, match=reason), whole_folder(folder):
+            pytest.fail("nothing is to be made")
+    assert [file.name for file in tmp_path.iterdir()] == ["theirs"]
