@@ -161,6 +161,7 @@ def browse(file, tmp_path, width, *options):
     return done, json.loads(log.read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="no chromium to open the page with")
 @pytest.mark.parametrize("width", [1280, 500])
 def test_a_browser_shows_it_without_an_error_a_request_or_a_scroll_bar(written, tmp_path, width):

@@ -221,6 +221,7 @@ def test_from_ablation_to_prediction(cli, data, tiny, tmp_path, request):
     assert sorted((p, p.stat().st_mtime_ns) for p in data.rglob("*")) == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quickly")
 def test_a_failed_run_is_reported_and_the_rest_goes_on(cli, data, tmp_path):
     # A rate at which the loss is no number after a few steps, beside one that is well.

@@ -75,6 +75,7 @@ def test_the_stores_of_the_other_tests_are_as_one_that_is_made(made, quick, tmp_
     assert str(copy) in "".join(Tracker(copy)._client.get_experiment("1").artifact_location)
 
 
+@pytest.mark.slow
 def test_it_is_not_there_until_it_is_whole(tmp_path, monkeypatch):
     seen = []
     create = MlflowClient.create_experiment
@@ -130,6 +131,7 @@ def test_a_half_made_one_is_set_aside_and_made_anew(out, caplog):
     assert aside.name in caplog.text
 
 
+@pytest.mark.slow
 def test_an_empty_file_is_a_half_made_one(tmp_path):
     (tmp_path / "mlflow.db").touch()
     ensure_store(tmp_path)

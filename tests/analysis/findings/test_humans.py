@@ -174,6 +174,7 @@ def many(arm_reads):
     return beside(people, [[arm_reads(n) for n in range(200)]])
 
 
+@pytest.mark.slow
 def test_an_arm_that_reads_what_a_person_reads_is_not_inferior_to_that_person():
     base, _ = many(lambda _: "1")  # as human1
     like_one, like_two = not_inferior(base, margin=0.03)
@@ -188,6 +189,7 @@ def test_an_arm_that_reads_what_a_person_reads_is_not_inferior_to_that_person():
     assert not not_inferior(base, margin=0.001)[0].shown
 
 
+@pytest.mark.slow
 def test_an_arm_that_misreads_is_not_shown_to_be_as_good():
     base, _ = many(lambda n: "1" if n < 170 else "5")
     for one in not_inferior(base, margin=0.01):

@@ -121,6 +121,7 @@ def test_trials_are_counted_with_the_epochs_that_they_cost():
     assert study.budget == [(4, 0.6), (5, 0.6), (7, 0.6), (11, 0.95)]
 
 
+@pytest.mark.slow
 def test_luck_is_what_does_not_come_again():
     study = tuned().studies[0]
     assert study.selected == 0.95
@@ -166,6 +167,7 @@ def test_the_report_tells_it_in_the_section_of_its_data():
     assert "tuned-by-tpe" in text
 
 
+@pytest.mark.slow
 def test_a_search_without_its_fresh_runs_is_not_told():
     some = replace(results(RUNS[:2]), searches={"parent": told()})
     assert "What tuning changed" not in markdown(some)

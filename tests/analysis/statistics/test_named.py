@@ -133,6 +133,7 @@ def test_a_look_of_several_asks_for_a_smaller_p(looks, at):
     assert alone.level == pytest.approx(levels(looks, 0.05)[at])
 
 
+@pytest.mark.slow
 def test_an_early_look_shows_less_than_a_last_one():
     # p lies between the level of the first of two looks and 5%.
     early = built([primary(looks=(2, 5))], wrong=8)
@@ -147,6 +148,7 @@ def test_an_early_look_shows_less_than_a_last_one():
     assert "which knows of this one look only, leaves zero out" in page
 
 
+@pytest.mark.slow
 def test_more_seeds_than_planned_put_it_into_the_family():
     found = built([primary(looks=(2,))], seeds=3)
     assert [(pair.level, pair.family) for pair in pairs(found)] == [(None, 2), (None, 2)]
@@ -159,6 +161,7 @@ def test_its_margin_is_that_of_the_report():
     assert {pair.judgement.margin for pair in pairs(built([primary(at=2, margin=0.03)]))} == {0.01}
 
 
+@pytest.mark.slow
 def test_looks_at_the_test_part_are_counted():
     found = built()
     page = build(found, read_chapters(found)).markdown()

@@ -131,6 +131,7 @@ def made(count, shape=(1, 3, 4)) -> tuple[list[bytes], list[Decoded]]:
     ]
 
 
+@pytest.mark.slow
 def test_no_byte_of_it_can_change_unseen(tmp_path):
     contents, wanted = made(2)
     asked = []

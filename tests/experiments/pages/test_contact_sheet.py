@@ -45,6 +45,7 @@ def test_the_seed_and_the_strengths_decide_it(data, tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_there_is_a_column_an_augmentation_and_a_row_a_cell(make_cells, tmp_path, channels):
     few = make_cells(train=3, dev=2, duplicates=0)

@@ -193,6 +193,7 @@ def test_a_trial_that_fails_is_one_with_its_reason_and_the_others_go_on(
     assert Counter(programs.started).most_common(1)[0][1] == 1
 
 
+@pytest.mark.slow
 def test_a_trial_below_the_median_is_stopped_at_the_end_of_a_cycle(home, programs):
     programs.curve[STARTUP] = [0.01] * EPOCHS
     programs.script[STARTUP] = HANGS

@@ -119,6 +119,7 @@ SMALL = [
 ]
 
 
+@pytest.mark.slow
 def test_a_run_that_saw_another_folds_test_part_is_no_start_whatever_became_of_the_data(
     cli, folder, tmp_path
 ):

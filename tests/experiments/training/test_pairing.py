@@ -68,6 +68,7 @@ def test_the_loss_changes_nothing_that_the_seed_decides(data, tmp_path, monkeypa
         assert torch.equal(other_batches, batches)
 
 
+@pytest.mark.slow
 def test_the_seed_and_the_epoch_change_them(data, tmp_path, monkeypatch):
     split, batches = seen(data, tmp_path, monkeypatch, loss="ctc", seed=3)
     other_split, other_batches = seen(data, tmp_path, monkeypatch, loss="ctc", seed=4)
