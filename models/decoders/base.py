@@ -67,6 +67,7 @@ class Reader(nn.Module, ABC):
     layers: LSTMs on top of each other.
     """
 
+    # What a step is: an image column, or the place of a character. The loss has to have the same.
     layout: ClassVar[Literal["columns", "slots"]]
     # 0 for a decoder without a width to choose.
     default_hidden: ClassVar[int]
