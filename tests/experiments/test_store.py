@@ -120,6 +120,7 @@ def change(out, *statements):
         database.commit()
 
 
+@pytest.mark.slow
 def test_a_half_made_one_is_set_aside_and_made_anew(out, caplog):
     # What MLflow leaves when it is killed: some tables, and an older schema.
     change(out, OLDER, "drop table tags")

@@ -150,6 +150,7 @@ def test_losses_are_compared_as_they_are_and_tuned_alike():
     assert duels["by tpe"].difference.estimate == pytest.approx(1 - 4 / 5)
 
 
+@pytest.mark.slow
 def test_the_report_tells_it_in_the_section_of_its_data():
     text = markdown(with_search())
     assert "What tuning changed: search `mine`" in text

@@ -81,6 +81,7 @@ def test_what_was_named_in_time_is_the_answer_and_stands_by_itself():
     assert rows["planned"].sum() == 1
 
 
+@pytest.mark.slow
 def test_without_one_the_answer_is_chosen_by_validation_inside_the_family():
     found = built()
     assert of(found)[1] is None
@@ -91,6 +92,7 @@ def test_without_one_the_answer_is_chosen_by_validation_inside_the_family():
     assert "(planned)" not in page
 
 
+@pytest.mark.slow
 def test_what_was_named_after_a_run_had_finished_is_none():
     found = built([primary(at=2)])
     assert [(pair.level, pair.family) for pair in pairs(found)] == [(None, 2), (None, 2)]

@@ -34,6 +34,7 @@ def triangle(step, half, mode="triangular"):
     return height / 2 ** (cycle - 1) if mode == "triangular2" else height
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["triangular", "triangular2"])
 def test_rate_and_momentum_go_against_each_other_in_triangles(mode):
     model, optimizer, schedule = published(mode=mode)

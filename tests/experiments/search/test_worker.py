@@ -218,6 +218,7 @@ def test_a_trial_below_the_median_is_stopped_at_the_end_of_a_cycle(home, program
     assert random.tried()[STARTUP].state == "failed"
 
 
+@pytest.mark.slow
 def test_the_trials_of_a_dead_search_are_made_by_the_next_one_under_their_numbers(home, programs):
     learnt, _ = home.studies()
     with lock(home.home / "owners" / "alive.lock"):

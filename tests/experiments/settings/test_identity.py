@@ -210,6 +210,7 @@ def test_new_settings_with_defaults_change_no_hash(config):
     assert later.run_hash("d") == config.run_hash("d")
 
 
+@pytest.mark.slow
 @given(configs(), st.sampled_from([
     {"curriculum": "short"}, {"augmentation": {"sharper": 0.25}}, {"optimizer": {"lookahead": 1}},
 ]))  # fmt: skip
