@@ -46,7 +46,7 @@ from experiments.training.selection import Score, better
 MODEL = EXPERIMENT
 CHAMPION = "champion"
 
-# By these MLflow is told where to write and what to go on with: perhaps by another project.
+# Where MLflow writes and what it goes on with, by the environment: perhaps of another project.
 _STEERING = (
     "MLFLOW_TRACKING_URI",
     "MLFLOW_REGISTRY_URI",

@@ -79,10 +79,10 @@ def put_on_record(found: Primary, preset: Preset, tracker: Tracker, parent: RunR
     before = primaries(tags)
     if before and _same(before[-1], found, preset):
         return
-    told = asdict(found) | {"at": found.at.isoformat(timespec="milliseconds")}
-    told.pop("preset")  # the parent's own tag
+    named = asdict(found) | {"at": found.at.isoformat(timespec="milliseconds")}
+    named.pop("preset")  # the parent's own tag
     number = 1 + sum(key.startswith(f"{PRIMARY}.") for key in tags)
-    parent.set_tags({f"{PRIMARY}.{number}": json.dumps(told)})
+    parent.set_tags({f"{PRIMARY}.{number}": json.dumps(named)})
 
 
 def _same(before: Primary, now: Primary, preset: Preset) -> bool:
