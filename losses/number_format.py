@@ -8,6 +8,9 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Literal
 
+# Characters of a text that anybody writes into a cell, and more.
+LONGEST = 100
+
 _PARTS = re.compile(r"(-?)([0-9]*)(?:([.,])([0-9]*))?")
 
 
@@ -28,8 +31,8 @@ class NumberFormat:
 
     def __post_init__(self) -> None:
         least, most = self.decimals
-        if not 0 <= least <= most:
-            raise ValueError(f"decimals go up from 0 on, not from {least} to {most}")
+        if not 0 <= least <= most <= LONGEST:
+            raise ValueError(f"decimals go up from 0 to {LONGEST}, not from {least} to {most}")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"nothing lies between {self.low} and {self.high}")
 

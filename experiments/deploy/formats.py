@@ -17,7 +17,7 @@ from experiments.settings.config import ImageSize
 from experiments.training.inference import score
 from losses import Objective, Reading
 from losses.best_first import Grammar
-from losses.number_format import AllowedValues, NumberFormat
+from losses.number_format import LONGEST, AllowedValues, NumberFormat
 from models import Scores
 
 _SIGNS = ("never", "optional", "always")
@@ -89,6 +89,8 @@ def _allowed_values(file: Path) -> AllowedValues:
         raise UserError(f"--format values={file}: {reason}; name a text file") from error
     if not (values := frozenset(line.strip() for line in lines) - {""}):
         raise UserError(f"--format values={file}: no value in it; write one a line")
+    if any(len(value) > LONGEST for value in values):
+        raise UserError(f"--format values={file}: a value has more than {LONGEST} characters")
     return AllowedValues(values)
 
 

@@ -82,6 +82,15 @@ def test_the_difference_and_its_interval():
     assert row_of_three(results, "difference") == gaps
 
 
+def test_the_seeds_that_nobody_had_seen():
+    first, second = (CLEAN[ids(loss)[1:]].to_numpy(dtype=bool).T for loss in LOSSES)
+    found = paired_difference(first, second, CLEAN["group"].to_numpy())
+    estimate, low, high = (f"{100 * x:+.1f}" for x in (found.estimate, found.low, found.high))
+    said = f"{estimate} ({low} to {high})"
+    for name in ("RESULTS.md", "analysis/reference/PLAN.md"):
+        assert said in (ROOT / name).read_text(encoding="utf-8")
+
+
 def row_of_three(text, begin):
     """The row of the table by seed."""
     table = text[text.index("| exact match, leak-free dev | seed 0") :]

@@ -37,6 +37,7 @@ def test_what_a_format_says(tmp_path):
         "decimals=2-1": "decimals go up",
         "decimals=1,decimals=2": "decimals=1",
         "decimals=x": "'x'",
+        "decimals=0-99999999999": "decimals go up",
         "sign=no": "never, optional, always",
         "min=nan": "nan is no bound",
         "min=2,max=1": "nothing lies between",
@@ -54,9 +55,11 @@ def test_what_is_no_format_is_said_with_what_is(text, names):
 def test_a_format_that_the_reader_cannot_write_is_refused(tmp_path):
     (tmp_path / "values.txt").write_text("12\n3 €\n", encoding="utf-8")
     (tmp_path / "empty.txt").write_text("\n", encoding="utf-8")
+    (tmp_path / "long.txt").write_text("1" * 101, encoding="utf-8")
     for text, charset, lacking in (
         (f"values={tmp_path / 'values.txt'}", CHARSET, "' '"),
         (f"values={tmp_path / 'empty.txt'}", CHARSET, "no value"),
+        (f"values={tmp_path / 'long.txt'}", CHARSET, "more than 100"),
         ("sign=always", "0123456789", "'-'"),
         ("decimals=2", "0123456789-", "'.'"),
     ):
