@@ -29,6 +29,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from analysis.record import (
     DIGESTS,
     EXPERIMENT,
+    PRIMARY,
     REPLACED,
     REPORTS,
     STORE,
@@ -102,6 +103,20 @@ class Tracker:
         found = self._search("tags.kind = 'run' and status = 'FINISHED'")
         counting = [run for run in found if self._flaw(run, weights=False) is None]
         return sorted(counting, key=lambda run: int(run.info.start_time))
+
+    def content(self) -> str:
+        """What there is to report on, as a text that changes with it.
+
+        Of an ablation that is the comparison which its preset names: its report stands on its page.
+        """
+        known = {
+            run.info.run_id: [
+                *((run.info.status, run.info.end_time) if not _is_ablation(run) else ()),
+                *sorted(tag for tag in run.data.tags.items() if _counts(run, tag[0])),
+            ]
+            for run in self._search("")
+        }
+        return json.dumps(known, sort_keys=True)
 
     @contextmanager
     def recording(self, name: str, run_hash: str, tags: dict[str, str]) -> Iterator[RunRecord]:
@@ -196,6 +211,16 @@ class Tracker:
 
     def _search(self, condition: str) -> list[Run]:
         return list(self._client.search_runs([self.experiment_id], condition, max_results=50_000))
+
+
+def _is_ablation(run: Run) -> bool:
+    return run.data.tags.get("kind") == "ablation"
+
+
+def _counts(run: Run, tag: str) -> bool:
+    if _is_ablation(run):
+        return tag == "preset" or tag.startswith(f"{PRIMARY}.")
+    return tag != "mlflow.note.content"
 
 
 def _user() -> str:

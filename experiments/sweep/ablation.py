@@ -28,8 +28,12 @@ from experiments.training.warm_start import finished_start
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an ablation went. skipped: how many runs were finished before."""
+    """How an ablation went. skipped: how many runs were finished before.
 
+    data_digest: of the data set, as every run's tag has it.
+    """
+
+    data_digest: str
     skipped: int
     made: list[Run]
     failed: list[Run]
@@ -51,12 +55,15 @@ def ablation(
     KeyboardInterrupt, after the runs have stopped, for Ctrl-C.
     """
     same = data_folder(data, out)
-    runs, folders, images, named = _plan(preset, seeds, same, out)
+    runs, folders, seen, named = _plan(preset, seeds, same, out)
+    images = seen["same"]
     jobs = jobs or side_by_side()
     busy = f"{out}: another ablation is at work there; wait for it, or set OUT (--out)"
     # Before the parent is touched: it may be the other one's as well.
     with lock(out / "ablation.lock", otherwise=busy):
         tracker = Tracker(out)
+        missing = [one for one in runs if not tracker.finished(one.run_hash)]
+        _check(missing, seen)
         planned = {run.run_hash for run in runs}
         for run in runs:
             if run.config.start and run.config.start not in planned:
@@ -67,7 +74,6 @@ def ablation(
         parent.set_tags(tags)
         if named is not None:
             put_on_record(named, preset, tracker, parent)
-        missing = [one for one in runs if not tracker.finished(one.run_hash)]
         threads = threads_each(jobs)
         try:
             grid = Grid(
@@ -78,6 +84,7 @@ def ablation(
             parent.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
             raise
     outcome = Outcome(
+        data_digest=images.digest,
         skipped=len(runs) - len(missing),
         made=[run for run in grid.ended if run.ok],
         failed=[run for run in grid.ended if not run.ok],
@@ -89,9 +96,10 @@ def ablation(
 
 def _plan(
     preset: Preset, seeds: list[int] | None, same: Path, out: Path
-) -> tuple[list[Planned], dict[Data, Path], Images, Primary | None]:
-    """All runs, the folder of each data set, the images of the preset's own, its primary
-    comparison; all checked.
+) -> tuple[list[Planned], dict[Data, Path], dict[Data, Images], Primary | None]:
+    """All runs, the folder and the images of each data set, the primary comparison.
+
+    Raises UserError for data that no run could be made on.
     """
     points = preset.points(seeds)
     # First under digests that are none, to learn which runs there are to be on which data.
@@ -100,23 +108,26 @@ def _plan(
     for config, name, _ in plan(points, preset.stages, names):
         by_data.setdefault(name, []).append(config)
     folders = {name: stage_folder(name, same, out) for name in by_data}
-    images = {name: _check(configs, folders[name], out) for name, configs in by_data.items()}
+    images = {name: _load(configs, folders[name], out) for name, configs in by_data.items()}
     digests = {name: found.digest for name, found in images.items()}
     named = primary(preset, seeds, digests)
-    return plan(points, preset.stages, digests), folders, images["same"], named
+    return plan(points, preset.stages, digests), folders, images, named
 
 
-def _check(configs: list[RunConfig], folder: Path, out: Path) -> Images:
-    """Find now what would otherwise stop each run by itself. Returns the data set."""
-    images = load_data(configs[0], folder, out)
-    for charset in {config.charset for config in configs}:
+def _load(configs: list[RunConfig], folder: Path, out: Path) -> Images:
+    first = configs[0]
+    for charset in sorted({config.charset for config in configs} - {first.charset}):
         read_cells(folder, charset)
+    return load_data(first, folder, out)
+
+
+def _check(runs: list[Planned], images: dict[Data, Images]) -> None:
+    """Find now what would otherwise stop each run by itself. Raises UserError."""
     seen = set()
-    for config in configs:
+    for config, data, _ in runs:
         if (shape := config.model_dump_json(exclude={"seed", "start"})) not in seen:
             seen.add(shape)
-            build_for(config, images)
-    return images
+            build_for(config, images[data])
 
 
 def _run(planned: Planned, folder: Path, out: Path, parent_id: str, threads: int) -> Run:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from analysis.report import Written, write_report
-from analysis.tables.load import NoRunsError
 from experiments.errors import UserError
-from experiments.pages.pictures import pictures
 from experiments.settings.older import completed
 from experiments.settings.presets import load_preset
 from experiments.sweep.ablation import ablation
-from experiments.tracking import Tracker
+from experiments.sweep.up_to_date import Report, made_of, note, up_to_date
+from experiments.tracking import RunRecord, Tracker
+
+if TYPE_CHECKING:
+    from analysis.report import Written
 
 
 def ablation_and_report(
@@ -20,6 +22,7 @@ def ablation_and_report(
 ) -> bool:
     """Make every run of the preset that is not finished yet, then the report; whether all did well.
 
+    Where nothing was made and a report of the same runs lies there, that one stands.
     preset: a name or a file. Else as for `ablation`. Raises UserError.
     """
     outcome, parent = ablation(Path(preset).stem, load_preset(preset), data, out, seeds, jobs)
@@ -29,10 +32,12 @@ def ablation_and_report(
         print(f"failed: {run.name}: {run.last_line()}; see {run.log}", file=sys.stderr)
     try:
         if outcome.made or outcome.skipped:
-            written = report(data, out)
-            for file in written.files:
-                parent.log_file(file)
-            parent.describe(written.summary)
+            key = made_of(Tracker(out, reading=True), outcome.data_digest)
+            stands = None if outcome.made else up_to_date(out / "report", key)
+            if stands is None:
+                _report_on(parent, data, out, key)
+            else:
+                _print(stands)
     finally:
         parent.end("FAILED" if outcome.failed else "FINISHED")
     return not outcome.failed
@@ -43,6 +48,11 @@ def report(data: Path | None, out: Path) -> Written:
 
     data: the data set of the runs, for pictures of their mistakes.
     """
+    # Here: they are half of the time of an ablation that finds nothing to do.
+    from analysis.report import write_report
+    from analysis.tables.load import NoRunsError
+    from experiments.pages.pictures import pictures
+
     # Raises for a store that is none, damaged or of another MLflow.
     tracker = Tracker(out, reading=True)
     picture_of = pictures(data, out)
@@ -51,8 +61,19 @@ def report(data: Path | None, out: Path) -> Written:
     except NoRunsError as error:
         raise UserError(f"{error}; make some with: make ablation") from error
     tracker.count_report()
-    for answer in written.answers:
-        print(answer)
-    for file in written.files:
-        print(file)
+    _print(Report(written.answers, written.files))
     return written
+
+
+def _report_on(parent: RunRecord, data: Path | None, out: Path, key: str) -> None:
+    """Write the report, also into the page of the ablation's run; `key` as of `made_of`."""
+    written = report(data, out)
+    for file in written.files:
+        parent.log_file(file)
+    parent.describe(written.summary)
+    note(out / "report", key, Report(written.answers, written.files))
+
+
+def _print(found: Report) -> None:
+    for line in (*found.answers, *found.files):
+        print(line)

@@ -153,6 +153,20 @@ def note_says_what_the_report_does(note, out, said):
     assert said.strip().split("\n")[1].partition(": ")[2] in note.replace("**", "")
 
 
+def predictions_are_those_logged(cli, run_id, images, output, out, folder):
+    """What `predict` reads in the run's own test images is what the run has on record."""
+    assert cli("predict", "--run", run_id, images, "--output", output, "--out", out)[0] == 0
+    table = pd.read_csv(output, sep=";", dtype=str, keep_default_na=False).set_index("filename")
+    assert list(table.columns) == ["value", "confidence", "characters"]
+    assert len(table) == 96
+    logged = pd.read_csv(folder / "predictions.csv", dtype=str, keep_default_na=False)
+    for _, row in logged[logged["split"] == "test"].iterrows():
+        assert table.loc[row["filename"], "value"] == row["reading"]
+        sure = float(table.loc[row["filename"], "confidence"])
+        assert sure == pytest.approx(float(row["confidence"]), abs=1e-3)
+        assert len(table.loc[row["filename"], "characters"].split()) == len(row["reading"])
+
+
 @pytest.mark.slow
 def test_from_ablation_to_prediction(cli, data, tiny, tmp_path, request):
     out = tmp_path / "out"
@@ -194,26 +208,28 @@ def test_from_ablation_to_prediction(cli, data, tiny, tmp_path, request):
 
     # Again: everything is there. Another seed: one more of each, this time in this process.
     request.getfixturevalue("quickly")
-    for seeds, counts in (((), "0 made, 2 finished"), (("--seeds", "1,"), "2 made, 0 finished")):
+    # The report is left as it is until there is another run, or the file itself has changed.
+    page = out / "report/report.md"
+    for seeds, counts, written in (
+        ((), "0 made, 2 finished", False),
+        (("--seeds", "1,"), "2 made, 0 finished", True),
+        (("--seeds", "1,"), "0 made, 2 finished", True),
+    ):
+        stood = page.stat().st_mtime_ns
         code, said, _ = cli(*command, *seeds)
         assert (code, f"{counts} before" in said) == (0, True)
+        assert str(page) in said
+        assert "right" in said
+        assert (page.stat().st_mtime_ns != stood) is written
+        if counts.startswith("2 made"):
+            page.write_text("edited")
 
-    # The predictions of the run's own test images are those that were logged.
     run_id = runs.loc["ctc", "run_id"]
     output = tmp_path / "read.csv"
     images = data / "cell_images/training_set"
-    assert cli("predict", "--run", run_id, images, "--output", output, "--out", out)[0] == 0
-    table = pd.read_csv(output, sep=";", dtype=str, keep_default_na=False).set_index("filename")
-    assert list(table.columns) == ["value", "confidence", "characters"]
-    assert len(table) == 96
     folder = tracker.artifacts(run_id)
     assert folder is not None
-    logged = pd.read_csv(folder / "predictions.csv", dtype=str, keep_default_na=False)
-    for _, row in logged[logged["split"] == "test"].iterrows():
-        assert table.loc[row["filename"], "value"] == row["reading"]
-        sure = float(table.loc[row["filename"], "confidence"])
-        assert sure == pytest.approx(float(row["confidence"]), abs=1e-3)
-        assert len(table.loc[row["filename"], "characters"].split()) == len(row["reading"])
+    predictions_are_those_logged(cli, run_id, images, output, out, folder)
 
     # Nothing of the user's is overwritten.
     one_line(cli("predict", "--run", run_id, images, "--output", output, "--out", out), output)

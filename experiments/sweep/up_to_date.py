@@ -1,0 +1,70 @@
+"""Whether a report that lies there is the one that would be written now.
+
+Beside its files stands `made_of.json`: a digest of what it was made of, what it answered, and a
+digest of each of its files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import analysis
+import experiments
+from analysis.record import digest, read_object
+from experiments.files import write_whole
+from experiments.tracking import Tracker
+
+_NAME = "made_of.json"
+
+
+class Report(NamedTuple):
+    """A report that was written: the lines that say what it found, and its files."""
+
+    answers: list[str]
+    files: list[Path]
+
+
+def made_of(tracker: Tracker, data_digest: str) -> str:
+    """A digest of all that a report depends on: the runs, the pictures' images, the code."""
+    content = [_code(), tracker.content(), data_digest]
+    return hashlib.sha256("\n".join(content).encode()).hexdigest()
+
+
+def note(folder: Path, key: str, report: Report) -> None:
+    """Write down what the report in the folder was made of (see `made_of`)."""
+    held = {
+        "made_of": key,
+        "answers": report.answers,
+        "files": {file.name: digest(file) for file in report.files},
+    }
+    write_whole(folder / _NAME, json.dumps(held, indent=1))
+
+
+def up_to_date(folder: Path, key: str) -> Report | None:
+    """The report in the folder; None where it was made of something else, or is not whole."""
+    try:
+        held = read_object(folder / _NAME)
+    except (OSError, ValueError):
+        return None
+    answers, files = held.get("answers"), held.get("files")
+    if held.get("made_of") != key or not isinstance(answers, list) or not isinstance(files, dict):
+        return None
+    try:
+        whole = all(digest(folder / name) == recorded for name, recorded in files.items())
+    except OSError:
+        return None
+    return Report(list(map(str, answers)), [folder / name for name in files]) if whole else None
+
+
+@cache
+def _code() -> str:
+    """A digest of the suite's own code: another version may write another report."""
+    found = hashlib.sha256()
+    for package in (analysis, experiments):
+        for file in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
+            found.update(file.read_bytes())
+    return found.hexdigest()
