@@ -64,7 +64,9 @@ def measure(first: RunConfig, images: Images, second: RunConfig, others: Images)
 
     images, others: the same data set as either sees it. Raises UserError, as a run would.
     """
-    ours, theirs = (_steps(config, seen) for config, seen in ((first, images), (second, others)))
+    ours, theirs = (
+        training_steps(config, seen) for config, seen in ((first, images), (second, others))
+    )
     turns = {
         "first": (ours, first.batch_size),
         "second": (theirs, second.batch_size),
@@ -94,7 +96,7 @@ def _batches(
     return Epochs(config, images, at, model, objective, torch.device("cpu")).without_end()
 
 
-def _steps(config: RunConfig, images: Images) -> Callable[[], object]:
+def training_steps(config: RunConfig, images: Images) -> Callable[[], object]:
     """Steps as a run takes them, with their schedule."""
     model, objective = build_for(config, images)
     optimizer, schedule = config.optimizer.build(model, 10_000)

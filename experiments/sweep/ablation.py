@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
+
+import torch
 
 from analysis.tables.primaries import Primary
 from experiments.data.cells import read_cells
@@ -14,8 +17,9 @@ from experiments.files import lock, write_whole
 from experiments.settings.config import RunConfig
 from experiments.settings.presets import Preset
 from experiments.settings.stages import Data
+from experiments.speed.expected import Ahead, expected
 from experiments.sweep.grid import Grid, Run
-from experiments.sweep.orchestrator import work
+from experiments.sweep.orchestrator import duration, work
 from experiments.sweep.plan import Planned, plan, stage_folder
 from experiments.sweep.primary import primary, put_on_record
 from experiments.sweep.processes import LocalProcesses, side_by_side, threads_each
@@ -23,6 +27,7 @@ from experiments.sweep.runner import Job
 from experiments.tracking import RunRecord, Tracker
 from experiments.training.build import build_for
 from experiments.training.run import data_folder, load_data
+from experiments.training.standing import read_standing
 from experiments.training.warm_start import finished_start
 
 
@@ -79,6 +84,8 @@ def ablation(
             grid = Grid(
                 [_run(one, folders[one.data], out, parent.run_id, threads) for one in missing]
             )
+            if missing and not torch.cuda.is_available():
+                print(_ahead(missing, seen, out, jobs, threads))
             work(grid, LocalProcesses(), jobs, "runs")
         except BaseException as error:
             parent.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
@@ -128,6 +135,20 @@ def _check(runs: list[Planned], images: dict[Data, Images]) -> None:
         if (shape := config.model_dump_json(exclude={"seed", "start"})) not in seen:
             seen.add(shape)
             build_for(config, images[data])
+
+
+def _ahead(
+    missing: list[Planned], images: dict[Data, Images], out: Path, jobs: int, threads: int
+) -> str:
+    """How many runs there are to make, and about how long that takes here."""
+    runs = []
+    for config, data, run_hash in missing:
+        trained = len(read_standing(out / "runs" / run_hash, run_hash).progress.history)
+        runs.append(Ahead(config, images[data], config.epochs - trained))
+    # Up to here this process did what each run does first: imports, and reading the data.
+    seconds = expected(runs, jobs, threads, beginning=time.process_time())
+    what = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    return f"{what}, about {duration(seconds)} here"
 
 
 def _run(planned: Planned, folder: Path, out: Path, parent_id: str, threads: int) -> Run:

@@ -41,7 +41,9 @@ def test_what_takes_its_time_is_slower(images, monkeypatch):
 
 def test_the_plain_loop_learns_what_a_run_does(images):
     config = run_config({}, SMALL)
-    plain, ours = (make(config, images(config)) for make in (bench._plain_steps, bench._steps))
+    plain, ours = (
+        make(config, images(config)) for make in (bench._plain_steps, bench.training_steps)
+    )
     weights = []
     for take in (plain, ours):
         torch.manual_seed(3)  # of the dropout
