@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.files import write_whole
+from analysis.findings.shares import by_arm
 from analysis.page.page import Page, plain
 from analysis.sections import writers
 from analysis.sections.chapter import Chapter, PictureOf, chapter
@@ -36,12 +37,14 @@ class Written(NamedTuple):
     """The files of a report, its figures apart, its answer for each data set and split, and a page.
 
     summary: in Markdown, the answers with their tables of arms alone.
+    arms: as of `arms`, with the runs of each.
     """
 
     files: list[Path]
     figures: list[Path]
     answers: list[str]
     summary: str
+    arms: pd.DataFrame
 
 
 def write_report(
@@ -50,7 +53,7 @@ def write_report(
     picture_of: PictureOf | None = None,
     complete: Complete = as_written,
 ) -> Written:
-    """Write report.html, report.md, figures/ and three CSVs of the store at `out`.
+    """Write report.html, report.md, figures/ and four CSVs of the store at `out`.
 
     picture_of: the images of the data sets, for pictures of mistakes.
     complete: as for `load`.
@@ -65,7 +68,7 @@ def write_report(
         write_whole(folder / name, text)
     answers = [f"{name_of(c, chapters)}: {answer(c)}".replace("**", "") for c in chapters]
     files = [page, made, *(folder / name for name in csvs)]
-    return Written(files, figures, answers, _summary(chapters))
+    return Written(files, figures, answers, _summary(chapters), arms(chapters))
 
 
 def read_chapters(results: Results, picture_of: PictureOf | None = None) -> list[Chapter]:
@@ -114,9 +117,32 @@ def csv_files(results: Results, chapters: list[Chapter]) -> dict[str, str]:
     pages = [run_page(run, str(run_id)) for run_id, run in results.runs.iterrows()]
     return {
         "runs.csv": as_csv(runs.assign(page=pages).reset_index()),
+        "arms.csv": as_csv(arms(chapters).assign(runs=lambda table: table["runs"].map(" ".join))),
         "comparisons.csv": as_csv(comparisons(chapters)),
         "right.csv": as_csv(right_or_wrong(results)),
     }
+
+
+def arms(chapters: list[Chapter]) -> pd.DataFrame:
+    """A row an arm of each data set and split; shares in 0..1.
+
+    images: leak-free test images. exact_match, low, high: what it reads right of these, with the
+    95% interval over seeds and images. NAME, NAME_sd: means over seeds, and their spread.
+    runs: its run ids.
+    """
+    found = []
+    for one in chapters:
+        table = one.arms.rename(columns={"label": "name"}).set_index("name")
+        table = table.join(by_arm(one.test).rename(columns={"estimate": "exact_match"}))
+        runs = one.section.runs.groupby("label").groups
+        table["runs"] = [list(map(str, runs[name])) for name in table.index]
+        of = {"dataset": one.section.dataset, "data_digest": one.section.digest}
+        table = table.drop(columns="arm").reset_index().assign(**of, split=one.section.split)
+        found.append(table)
+    first = ["dataset", "data_digest", "split", "name", "loss", "seeds"]
+    first += ["images", "exact_match", "low", "high"]
+    whole = pd.concat(found, ignore_index=True)
+    return whole[[*first, *(c for c in whole.columns if c not in first)]]
 
 
 def comparisons(chapters: list[Chapter]) -> pd.DataFrame:

@@ -29,7 +29,6 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from analysis.record import (
     DIGESTS,
     EXPERIMENT,
-    PRIMARY,
     REPLACED,
     REPORTS,
     STORE,
@@ -47,6 +46,9 @@ EPOCH = "epoch/"
 # Characters of a description; MLflow takes tags of at most 8,000.
 _DESCRIPTION = 7_900
 _EVERY_EPOCH = f"{EPOCH}val.exact_match"
+
+# The kind of a run that stands for an arm: it is made from a report, and nothing is made of it.
+ARM = "arm"
 
 _log = logging.getLogger(__name__)
 
@@ -104,19 +106,9 @@ class Tracker:
         counting = [run for run in found if self._flaw(run, weights=False) is None]
         return sorted(counting, key=lambda run: int(run.info.start_time))
 
-    def content(self) -> str:
-        """What there is to report on, as a text that changes with it.
-
-        Of an ablation that is the comparison which its preset names: its report stands on its page.
-        """
-        known = {
-            run.info.run_id: [
-                *((run.info.status, run.info.end_time) if not _is_ablation(run) else ()),
-                *sorted(tag for tag in run.data.tags.items() if _counts(run, tag[0])),
-            ]
-            for run in self._search("")
-        }
-        return json.dumps(known, sort_keys=True)
+    def all_runs(self) -> list[Run]:
+        """Every run of every kind, whatever became of it."""
+        return self._search("")
 
     @contextmanager
     def recording(self, name: str, run_hash: str, tags: dict[str, str]) -> Iterator[RunRecord]:
@@ -142,6 +134,12 @@ class Tracker:
         """Begin the parent run of an ablation or a search, or go on with the one of this key."""
         begun = self._search(f"tags.{kind} = '{key}' and tags.kind = '{kind}'")
         return self._begin(name, begun, {"kind": kind, kind: key}, monitored=False)
+
+    def start_arm(self, name: str, begun: list[Run], tags: dict[str, str]) -> RunRecord:
+        """Begin a run that stands for an arm, or go on with the first of those begun."""
+        return self._begin(
+            name, begun, tags | {"kind": ARM, "mlflow.runName": name}, monitored=False
+        )
 
     def _begin(
         self, name: str, begun: list[Run], tags: dict[str, str], *, monitored: bool
@@ -213,16 +211,6 @@ class Tracker:
         return list(self._client.search_runs([self.experiment_id], condition, max_results=50_000))
 
 
-def _is_ablation(run: Run) -> bool:
-    return run.data.tags.get("kind") == "ablation"
-
-
-def _counts(run: Run, tag: str) -> bool:
-    if _is_ablation(run):
-        return tag == "preset" or tag.startswith(f"{PRIMARY}.")
-    return tag != "mlflow.note.content"
-
-
 def _user() -> str:
     try:
         return getpass.getuser()
@@ -278,9 +266,9 @@ class RunRecord:
             self._log_at(epoch, {EPOCH + k: v for k, v in metrics.items()})
             self._logged = epoch
 
-    def log_metrics(self, metrics: dict[str, float]) -> None:
+    def log_metrics(self, metrics: dict[str, float], step: int = 0) -> None:
         """Final metrics."""
-        self._log_at(0, metrics)
+        self._log_at(step, metrics)
 
     def _log_at(self, step: int, metrics: dict[str, float]) -> None:
         now = time.time_ns() // 1_000_000

@@ -15,8 +15,9 @@ from statistics import median
 import pandas as pd
 from rapidfuzz.distance import Levenshtein
 
-from analysis.statistics.intervals import by_group, mean_share
-from analysis.statistics.seed_spread import UNKNOWN, SeedSpread, squares
+from analysis.findings.shares import right_by_seed
+from analysis.statistics.intervals import mean_share
+from analysis.statistics.seed_spread import UNKNOWN, SeedSpread
 
 SEPARATORS = ".,"
 # In a table of edits: no character, where one was added or lost.
@@ -33,7 +34,7 @@ def by_slice(readings: pd.DataFrame, seeds: SeedSpread = UNKNOWN) -> pd.DataFram
     Columns: slice (length, adjacent repeats, separators, sign), value, images, and the share that
     is right with its 95% interval over seeds and images: estimate, low, high.
     """
-    table = _by_seed(readings)
+    table = right_by_seed(readings)
     images = readings.drop_duplicates("filename").set_index("filename").loc[table.index]
     rows = []
     for name, value_of in _SLICES.items():
@@ -43,25 +44,6 @@ def by_slice(readings: pd.DataFrame, seeds: SeedSpread = UNKNOWN) -> pd.DataFram
             exact = mean_share(of_value, chosen["group"].to_numpy(int), seeds)
             rows.append((name, value, len(chosen), exact.estimate, exact.low, exact.high))
     return pd.DataFrame(rows, columns=["slice", "value", "images", "estimate", "low", "high"])
-
-
-def seed_spread(readings: pd.DataFrame) -> SeedSpread:
-    """How far seeds move the share of an arm's right readings."""
-    table = _by_seed(readings)
-    group = readings.drop_duplicates("filename").set_index("filename").loc[table.index, "group"]
-    sums, sizes = by_group(table.to_numpy().T, group.to_numpy(int))
-    return squares(sums / sizes.mean()).spread
-
-
-def _by_seed(readings: pd.DataFrame) -> pd.DataFrame:
-    """A row an image, a column a seed: 1 where it is right. One column where seeds lack images."""
-    right = (readings["truth"] == readings["reading"]).groupby(
-        [readings["filename"], readings["seed"]]
-    )
-    table = right.first().unstack()
-    # Folds that only some seeds have: an image has a mean over those that read it.
-    whole = not table.isna().any(axis=None)
-    return table.astype(float) if whole else table.astype(float).mean(axis=1).to_frame()
 
 
 def edits(readings: pd.DataFrame) -> pd.DataFrame:

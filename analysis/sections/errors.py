@@ -6,7 +6,7 @@ from functools import partial
 
 import pandas as pd
 
-from analysis.findings import errors
+from analysis.findings import errors, shares
 from analysis.page import figures
 from analysis.page.formats import count, percent
 from analysis.page.page import Page, code
@@ -37,7 +37,7 @@ def write_errors(page: Page, chapter: Chapter) -> None:
 
 
 def _slices(page: Page, chapter: Chapter, of_arm: dict[str, pd.DataFrame]) -> None:
-    seeds = together(errors.seed_spread(own) for own in of_arm.values())
+    seeds = together(shares.seed_spread(own) for own in of_arm.values())
     slices = pd.concat([errors.by_slice(own, seeds).assign(arm=arm) for arm, own in of_arm.items()])
     page.chart(
         chapter.chart(

@@ -85,7 +85,7 @@ def ablation(
                 [_run(one, folders[one.data], out, parent.run_id, threads) for one in missing]
             )
             if missing and not torch.cuda.is_available():
-                print(_ahead(missing, seen, out, jobs, threads))
+                print(_ahead(missing, seen, out, jobs, threads), flush=True)
             work(grid, LocalProcesses(), jobs, "runs")
         except BaseException as error:
             parent.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")

@@ -10,6 +10,7 @@ from experiments.errors import UserError
 from experiments.settings.older import completed
 from experiments.settings.presets import load_preset
 from experiments.sweep.ablation import ablation
+from experiments.sweep.arm_records import record_arms
 from experiments.sweep.up_to_date import Report, made_of, note, up_to_date
 from experiments.tracking import RunRecord, Tracker
 
@@ -71,6 +72,7 @@ def _report_on(parent: RunRecord, data: Path | None, out: Path, key: str) -> Non
     for file in written.files:
         parent.log_file(file)
     parent.describe(written.summary)
+    record_arms(written.arms, Tracker(out))
     note(out / "report", key, Report(written.answers, written.files))
 
 

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import analysis
 import experiments
-from analysis.record import digest, read_object
+from analysis.record import PRIMARY, digest, read_object
 from experiments.files import write_whole
-from experiments.tracking import Tracker
+from experiments.tracking import ARM, Tracker
 
 _NAME = "made_of.json"
 
@@ -30,7 +30,7 @@ class Report(NamedTuple):
 
 def made_of(tracker: Tracker, data_digest: str) -> str:
     """A digest of all that a report depends on: the runs, the pictures' images, the code."""
-    content = [_code(), tracker.content(), data_digest]
+    content = [_code(), _runs(tracker), data_digest]
     return hashlib.sha256("\n".join(content).encode()).hexdigest()
 
 
@@ -58,6 +58,27 @@ def up_to_date(folder: Path, key: str) -> Report | None:
     except OSError:
         return None
     return Report(list(map(str, answers)), [folder / name for name in files]) if whole else None
+
+
+def _runs(tracker: Tracker) -> str:
+    """What there is to report on, as a text that changes with it.
+
+    Of an ablation that is the comparison which its preset names: its report stands on its page.
+    """
+    known = {}
+    for run in tracker.all_runs():
+        tags = run.data.tags
+        kind = tags.get("kind")
+        if kind == "ablation":
+            known[run.info.run_id] = [
+                (tag, text)
+                for tag, text in sorted(tags.items())
+                if tag == "preset" or tag.startswith(f"{PRIMARY}.")
+            ]
+        elif kind != ARM:
+            said = sorted(tag for tag in tags.items() if tag[0] != "mlflow.note.content")
+            known[run.info.run_id] = [run.info.status, run.info.end_time, *said]
+    return json.dumps(known, sort_keys=True)
 
 
 @cache

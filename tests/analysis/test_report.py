@@ -9,7 +9,7 @@ from itertools import product
 import pandas as pd
 import pytest
 
-from analysis.report import markdown
+from analysis.report import arms, csv_files, markdown, read_chapters
 from analysis.statistics import comparison as paired
 from analysis.tables import arms as tables
 from analysis.tables.load import NoRunsError, Results, load
@@ -201,6 +201,24 @@ def test_arms_by_hand():
         f"| {CE_NAME} | 2 | 50.0 ± 0.0 | 50.0 ± 0.0 | 50.0 ± 14.1 | 25.0 ± 0.0 | 85 |\n"
     ) in report
     assert "Test: 6 images, 5 of them without an identical image in training." in report
+
+
+def test_arms_are_a_table_for_other_programs():
+    found = results(four_runs())
+    chapters = read_chapters(found)
+    table = arms(chapters)
+    assert list(table["loss"]) == ["ctc", "ce_stop"]
+    assert list(table["seeds"]) == [2, 2]
+    assert list(table["exact_match"]) == pytest.approx([0.7, 0.5])
+    assert list(table["test_clean"]) == pytest.approx([0.7, 0.5])
+    assert list(table["test_clean_sd"]) == pytest.approx([0.1 * 2**0.5] * 2)
+    assert list(table["images"]) == [5, 5]
+    assert ((table["low"] < table["exact_match"]) & (table["exact_match"] < table["high"])).all()
+    of_ctc = found.runs.index[found.runs["config.loss"] == "ctc"]
+    assert table["runs"][0] == list(of_ctc)
+    rows = csv_files(found, chapters)["arms.csv"].splitlines()
+    assert len(rows) == 3
+    assert " ".join(of_ctc) in rows[1]
 
 
 def test_the_metrics_above_are_those_of_the_readings():
