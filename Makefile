@@ -13,6 +13,7 @@ FORMAT ?=
 ARM ?=
 KILLS ?= 100
 TRIALS ?=
+ENGINE ?=
 PYTHON ?= python3
 
 VENV := .venv
@@ -22,7 +23,7 @@ HEAD_TO_HEAD := $(VENV)/bin/head-to-head
 READY := $(VENV)/ready
 
 # As they were given, for the shell to take as they are: with quotes, dollars and spaces.
-GIVEN := OUT DATA PRESET IMAGES OUTPUT RUN JOBS SEEDS PORT ARM TRIALS ACCURACY FORMAT
+GIVEN := OUT DATA PRESET IMAGES OUTPUT RUN JOBS SEEDS PORT ARM TRIALS ENGINE ACCURACY FORMAT
 $(foreach name,$(GIVEN),$(eval export GIVEN_$(name) := $$(value $(name))))
 
 .DEFAULT_GOAL := help
@@ -36,7 +37,8 @@ help:  ## This list
 	@echo
 	@echo "Variables: DATA a folder, empty for the embedded strings; PRESET a name in"
 	@echo "experiments/configs or a .toml file, empty for the one that the target's line names; OUT"
-	@echo "($(OUT)) all state; JOBS runs side by side; SEEDS a count (3) or a list (4,7); PORT"
+	@echo "($(OUT)) all state; JOBS runs side by side; ENGINE who makes them: local processes, or"
+	@echo "ray (experiments/sweep/README.md); SEEDS a count (3) or a list (4,7); PORT"
 	@echo "($(PORT)) of the UI or server; PYTHON ($(PYTHON));"
 	@echo "IMAGES a folder, an image or a quoted pattern; RUN an MLflow id, ctc or ce_stop (readers"
 	@echo "that come with the suite), empty for the champion, or ctc without one; OUTPUT a new"
@@ -58,11 +60,13 @@ data: $(READY)  ## Fetch the published data set into OUT/data/cells, checked
 
 ablation: $(READY)  ## Train every arm of PRESET (quick) on DATA, then compare; finished runs are skipped
 	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" $(if $(value PRESET),--preset "$$GIVEN_PRESET") \
-	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs "$$GIVEN_JOBS") $(if $(value SEEDS),--seeds "$$GIVEN_SEEDS")
+	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs "$$GIVEN_JOBS") $(if $(value SEEDS),--seeds "$$GIVEN_SEEDS") \
+	  $(if $(value ENGINE),--engine "$$GIVEN_ENGINE")
 
 speedrun: $(READY)  ## What learns soonest for either loss, trained on DATA and compared
 	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" --preset speedrun \
-	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs "$$GIVEN_JOBS") $(if $(value SEEDS),--seeds "$$GIVEN_SEEDS")
+	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs "$$GIVEN_JOBS") $(if $(value SEEDS),--seeds "$$GIVEN_SEEDS") \
+	  $(if $(value ENGINE),--engine "$$GIVEN_ENGINE")
 
 bench: $(READY)  ## How fast PRESET (speedrun) trains on DATA beside ablation, a plain loop, the published data path
 	@$(HEAD_TO_HEAD) bench --out "$$GIVEN_OUT" $(if $(value PRESET),--preset "$$GIVEN_PRESET") \
@@ -71,7 +75,8 @@ bench: $(READY)  ## How fast PRESET (speedrun) trains on DATA beside ablation, a
 search: $(READY)  ## Tune the arms of PRESET (search), then train the best on fresh seeds
 	@$(HEAD_TO_HEAD) search --out "$$GIVEN_OUT" $(if $(value PRESET),--preset "$$GIVEN_PRESET") \
 	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs "$$GIVEN_JOBS") \
-	  $(if $(value ARM),--arm "$$GIVEN_ARM") $(if $(value TRIALS),--trials "$$GIVEN_TRIALS")
+	  $(if $(value ARM),--arm "$$GIVEN_ARM") $(if $(value TRIALS),--trials "$$GIVEN_TRIALS") \
+	  $(if $(value ENGINE),--engine "$$GIVEN_ENGINE")
 
 audit: $(READY)  ## What is wrong with DATA, for the charset and size of PRESET (ablation)
 	@$(HEAD_TO_HEAD) audit --out "$$GIVEN_OUT" \

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from experiments.deploy import commands as deploy
 from experiments.errors import UserError, explain, one_line
-from experiments.options import OUT, Data, Out, Preset, Settings
+from experiments.options import OUT, Data, Engine, Out, Preset, Settings
 from experiments.search import commands as search
 from experiments.speed import commands as speed
 from experiments.sweep.parent import follow_parent
@@ -59,12 +59,17 @@ def ablation(
     seeds: Annotated[
         str | None, typer.Option(help="A count (3 is 0, 1, 2) or a list (4,7); else the preset's.")
     ] = None,
+    engine: Engine = "local",
 ) -> None:
     """Train every arm of a preset and compare them; finished runs are skipped, others resumed."""
     from experiments.settings.presets import parse_seeds
+    from experiments.sweep.engines import engine as made_by
     from experiments.sweep.pipeline import ablation_and_report
 
-    if not ablation_and_report(preset, data, out, parse_seeds(seeds) if seeds else None, jobs):
+    of_seeds = parse_seeds(seeds) if seeds else None
+    with made_by(engine) as runner:
+        well = ablation_and_report(preset, data, out, runner, of_seeds, jobs)
+    if not well:
         raise typer.Exit(1)
 
 

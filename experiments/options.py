@@ -36,3 +36,7 @@ Out = Annotated[
     typer.Option(help="Where all state is kept: MLflow, logs, the report.", callback=_folder),
 ]
 OUT = Path("outputs")
+Engine = Annotated[
+    str,
+    typer.Option(help="Who makes them: local (processes of this machine), or ray."),
+]

@@ -209,8 +209,7 @@ def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs of an ablation or a search are made in this process."""
-    for module in ("experiments.sweep.ablation", "experiments.search.tune"):
-        monkeypatch.setattr(f"{module}.LocalProcesses", InProcess)
+    monkeypatch.setattr("experiments.sweep.engines.LocalProcesses", InProcess)
 
 
 class Store(NamedTuple):

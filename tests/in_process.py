@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from experiments.__main__ import main
+from experiments.sweep.processes import LocalProcesses
 from experiments.sweep.runner import Job
 
 
@@ -33,10 +34,10 @@ class Made:
         return self._log.read_text(encoding="utf-8").strip().rpartition("\n")[2]
 
 
-class InProcess:
+class InProcess(LocalProcesses):
     """Runs each job to its end before it goes on, in a thread that has no MLflow run at work."""
 
-    def submit(self, job: Job) -> Made:
+    def submit(self, job: Job) -> Made:  # type: ignore[override]
         job.log.parent.mkdir(parents=True, exist_ok=True)
         with (
             job.log.open("w", encoding="utf-8") as log,

@@ -118,6 +118,7 @@ def test_analysis_never_imports_torch():
         ),
         ("requests", {"experiments/data/published/download.py"}),
         ("optuna", {"experiments/search/study.py"}),
+        ("ray", {"experiments/sweep/ray_tasks.py"}),
         ("lightning_fabric", {"experiments/training/step.py"}),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.options import OUT, Data, Out
+from experiments.options import OUT, Data, Engine, Out
 
 # As in __main__: what a command needs is imported when it runs.
 
@@ -30,20 +30,24 @@ def search(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Trials side by side; by default one a CPU core.")
     ] = None,
+    engine: Engine = "local",
 ) -> None:
     """Tune the arms of a preset on equal terms; then train the best settings on fresh seeds."""
     from experiments.files import lock
     from experiments.search.tune import tune
     from experiments.settings.presets import load_preset
+    from experiments.sweep.engines import engine as made_by
     from experiments.sweep.pipeline import ablation_and_report
 
-    found = tune(Path(preset).stem, load_preset(preset), data, out, arm, trials, jobs)
-    for line in found.lines:
-        print(line)
-    print(f"{found.best}: the arms as they are and at their best; now on fresh seeds")
-    # Of two searches the second waits, and finds the runs of the first.
-    with lock(found.best.with_suffix(".lock")):
-        well = ablation_and_report(str(found.best), data, out, None, jobs)
+    name, loaded = Path(preset).stem, load_preset(preset)
+    with made_by(engine) as runner:
+        found = tune(name, loaded, data, out, runner, arm, trials, jobs)
+        for line in found.lines:
+            print(line)
+        print(f"{found.best}: the arms as they are and at their best; now on fresh seeds")
+        # Of two searches the second waits, and finds the runs of the first.
+        with lock(found.best.with_suffix(".lock")):
+            well = ablation_and_report(str(found.best), data, out, runner, None, jobs)
     if not well:
         raise typer.Exit(1)
 

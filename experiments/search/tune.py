@@ -26,7 +26,7 @@ from experiments.search.worker import Tuned, Worker
 from experiments.settings.config import RunConfig
 from experiments.settings.presets import Preset
 from experiments.settings.search_space import Parameters, Search
-from experiments.sweep.processes import LocalProcesses, side_by_side
+from experiments.sweep.runner import Runner
 from experiments.tracking import RunRecord, Tracker
 from experiments.training.build import build_for
 from experiments.training.run import data_folder, load_data, run_name
@@ -45,20 +45,21 @@ def tune(
     preset: Preset,
     data: Path | None,
     out: Path,
+    runner: Runner,
     arm: str | None = None,
     trials: int | None = None,
     jobs: int | None = None,
 ) -> Searched:
     """Make every trial that is still to be made, then write down what was found.
 
-    arm: the loss or the name of one arm; all of the preset's without. trials: for each arm and
-    sampler, in place of the preset's. jobs: trials side by side.
+    runner: makes them. arm: the loss or the name of one arm; all of the preset's without. trials:
+    for each arm and sampler, in place of the preset's. jobs: trials side by side.
     Raises UserError for what cannot be searched or where no trial of an arm ended well, and
     KeyboardInterrupt for Ctrl-C; the same call goes on from there.
     """
     given = preset.search
     wanted = trials or given.trials
-    jobs = jobs or side_by_side()
+    jobs = jobs or runner.side_by_side()
     arms = _arms(preset, arm)
     folder = data_folder(data, out)
     home = out.resolve() / "search" / (f"{name}-{arm}" if arm else name)
@@ -73,7 +74,7 @@ def tune(
     parent.set_tags({"preset": name, "dataset": images.name, "train_digest": images.digest})
     worker = Worker(tuned, wanted, jobs, folder, out, home, parent)
     try:
-        worker.work(LocalProcesses())
+        worker.work(runner)
         found = _write(tuned, given, images, home, parent)
     except BaseException as error:
         parent.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")

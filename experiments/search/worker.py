@@ -20,7 +20,7 @@ from experiments.search.trial import identity
 from experiments.settings.config import RunConfig, run_config
 from experiments.settings.search_space import cycle_ends, settings
 from experiments.sweep.orchestrator import Count, work
-from experiments.sweep.processes import last_line, threads_each
+from experiments.sweep.process import last_line
 from experiments.sweep.runner import Job, Runner
 from experiments.tracking import RunRecord, Tracker
 from experiments.training.standing import Standing, read_standing
@@ -91,9 +91,11 @@ class Worker:
         self._tracker = Tracker(out)
         self._token = uuid.uuid4().hex
         self._active: list[Trial] = []
+        self._threads = 1
 
     def work(self, runner: Runner) -> None:
         """Until every study has all of its trials, those of other processes as well."""
+        self._threads = runner.threads_each(self._jobs)
         with lock(self._owner_file(self._token)):
             work(self, runner, self._jobs, "trials")
         # The lock's file stays: that of a process that is gone is held by nobody.
@@ -119,12 +121,11 @@ class Worker:
         folder.mkdir(parents=True, exist_ok=True)
         config = tuned.trial_config(tried)
         write_whole(folder / "settings.json", config.model_dump_json(indent=1))
-        threads = threads_each(self._jobs)
         command = [
             *("trial", str(folder), "--data", str(self._data), "--out", str(self._out)),
-            *("--threads", str(threads), "--parent", self._parent.run_id),
+            *("--threads", str(self._threads), "--parent", self._parent.run_id),
         ]
-        trial = Trial(tuned, tried, config, Job(command, folder / "log.txt", cpus=threads))
+        trial = Trial(tuned, tried, config, Job(command, folder / "log.txt", cpus=self._threads))
         self._active.append(trial)
         return trial
 

@@ -22,8 +22,7 @@ from experiments.sweep.grid import Grid, Run
 from experiments.sweep.orchestrator import duration, work
 from experiments.sweep.plan import Planned, plan, stage_folder
 from experiments.sweep.primary import primary, put_on_record
-from experiments.sweep.processes import LocalProcesses, side_by_side, threads_each
-from experiments.sweep.runner import Job
+from experiments.sweep.runner import Job, Runner
 from experiments.tracking import RunRecord, Tracker
 from experiments.training.build import build_for
 from experiments.training.run import data_folder, load_data
@@ -49,20 +48,20 @@ def ablation(
     preset: Preset,
     data: Path | None,
     out: Path,
+    runner: Runner,
     seeds: list[int] | None = None,
     jobs: int | None = None,
 ) -> tuple[Outcome, RunRecord]:
     """Make every run of the preset that is not finished yet, those that others start from first.
 
     Each is a process of its own with its share of the threads, so that one that dies takes no
-    other with it. jobs: runs side by side; by default one a CPU core, or one on a GPU.
+    other with it. runner: makes them. jobs: runs side by side; by default as many as it says.
     Raises UserError for what is wrong with a config or the data before any run begins, and
     KeyboardInterrupt, after the runs have stopped, for Ctrl-C.
     """
     same = data_folder(data, out)
     runs, folders, seen, named = _plan(preset, seeds, same, out)
     images = seen["same"]
-    jobs = jobs or side_by_side()
     busy = f"{out}: another ablation is at work there; wait for it, or set OUT (--out)"
     # Before the parent is touched: it may be the other one's as well.
     with lock(out / "ablation.lock", otherwise=busy):
@@ -73,20 +72,22 @@ def ablation(
         for run in runs:
             if run.config.start and run.config.start not in planned:
                 finished_start(run.config, tracker)
+        # Where nothing is to be made, what makes runs is not even asked: it may have to start.
+        at_once = (jobs or runner.side_by_side()) if missing else 0
+        threads = runner.threads_each(at_once) if missing else 0
         key = hashlib.sha256(f"{preset_name}/{images.digest}".encode()).hexdigest()[:16]
         parent = tracker.start_parent(f"{preset_name} on {images.name}", key)
         tags = {"preset": preset_name, "dataset": images.name, "data_digest": images.digest}
         parent.set_tags(tags)
         if named is not None:
             put_on_record(named, preset, tracker, parent)
-        threads = threads_each(jobs)
         try:
             grid = Grid(
                 [_run(one, folders[one.data], out, parent.run_id, threads) for one in missing]
             )
             if missing and not torch.cuda.is_available():
-                print(_ahead(missing, seen, out, jobs, threads), flush=True)
-            work(grid, LocalProcesses(), jobs, "runs")
+                print(_ahead(missing, seen, out, at_once, threads), flush=True)
+            work(grid, runner, at_once, "runs")
         except BaseException as error:
             parent.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
             raise

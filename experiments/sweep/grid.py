@@ -8,7 +8,7 @@ from pathlib import Path
 
 from experiments.settings.config import RunConfig
 from experiments.sweep.orchestrator import Count
-from experiments.sweep.processes import last_line
+from experiments.sweep.process import last_line
 from experiments.sweep.runner import Job
 from experiments.training.run import run_name
 from experiments.training.standing import read_standing

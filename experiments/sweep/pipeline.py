@@ -11,6 +11,7 @@ from experiments.settings.older import completed
 from experiments.settings.presets import load_preset
 from experiments.sweep.ablation import ablation
 from experiments.sweep.arm_records import record_arms
+from experiments.sweep.runner import Runner
 from experiments.sweep.up_to_date import Report, made_of, note, up_to_date
 from experiments.tracking import RunRecord, Tracker
 
@@ -19,14 +20,20 @@ if TYPE_CHECKING:
 
 
 def ablation_and_report(
-    preset: str, data: Path | None, out: Path, seeds: list[int] | None, jobs: int | None
+    preset: str,
+    data: Path | None,
+    out: Path,
+    runner: Runner,
+    seeds: list[int] | None,
+    jobs: int | None,
 ) -> bool:
     """Make every run of the preset that is not finished yet, then the report; whether all did well.
 
     Where nothing was made and a report of the same runs lies there, that one stands.
     preset: a name or a file. Else as for `ablation`. Raises UserError.
     """
-    outcome, parent = ablation(Path(preset).stem, load_preset(preset), data, out, seeds, jobs)
+    name, loaded = Path(preset).stem, load_preset(preset)
+    outcome, parent = ablation(name, loaded, data, out, runner, seeds, jobs)
     print(f"{len(outcome.made)} made, {outcome.skipped} finished before", end="")
     print(f", {len(outcome.failed)} failed" if outcome.failed else "")
     for run in outcome.failed:

@@ -41,5 +41,11 @@ class Handle(Protocol):
 class Runner(Protocol):
     """Begins jobs. A job never outlives the process that has its handle."""
 
+    def side_by_side(self) -> int:
+        """How many at once, where nobody says: one a GPU, or without any one a CPU core."""
+
+    def threads_each(self, jobs: int) -> int:
+        """The CPU threads that each of so many at once gets."""
+
     def submit(self, job: Job) -> Handle:
         """Begin it."""

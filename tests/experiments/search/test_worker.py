@@ -22,7 +22,7 @@ from experiments.search.trial import identity
 from experiments.search.worker import Tuned, Worker
 from experiments.settings.config import run_config
 from experiments.settings.search_space import Space
-from experiments.sweep.processes import last_line
+from experiments.sweep.process import last_line
 from experiments.sweep.runner import Job
 from experiments.tracking import Tracker
 
@@ -87,6 +87,9 @@ class Programs:
         self.curve: dict[int, list[float]] = {}
         self.started: list[str] = []
         self.processes: list[subprocess.Popen[bytes]] = []
+
+    def threads_each(self, jobs):  # noqa: ARG002
+        return 1
 
     def submit(self, job: Job) -> Program:
         folder = Path(job.command[1])

@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from experiments.data.synthetic.strings import ensure_strings
-from experiments.sweep.processes import CODE
+from experiments.sweep.process import CODE
 from experiments.tracking import Tracker
 
 KILLS = int(os.environ.get("KILLS", "6"))
