@@ -14,16 +14,17 @@ ARM ?=
 KILLS ?= 100
 TRIALS ?=
 ENGINE ?=
+TRACKING ?=
 PYTHON ?= python3
 
 VENV := .venv
 MODULE := $(VENV)/bin/python -m
-HEAD_TO_HEAD := $(VENV)/bin/head-to-head
+HEAD_TO_HEAD = $(VENV)/bin/head-to-head$(if $(value TRACKING), --tracking "$$GIVEN_TRACKING")
 # Any file that exists is not remade: no half-made environment has this one.
 READY := $(VENV)/ready
 
 # As they were given, for the shell to take as they are: with quotes, dollars and spaces.
-GIVEN := OUT DATA PRESET IMAGES OUTPUT RUN JOBS SEEDS PORT ARM TRIALS ENGINE ACCURACY FORMAT
+GIVEN := OUT DATA PRESET IMAGES OUTPUT RUN JOBS SEEDS PORT ARM TRIALS ENGINE ACCURACY FORMAT TRACKING
 $(foreach name,$(GIVEN),$(eval export GIVEN_$(name) := $$(value $(name))))
 
 .DEFAULT_GOAL := help
@@ -44,7 +45,8 @@ help:  ## This list
 	@echo "that come with the suite), empty for the champion, or ctc without one; OUTPUT a new"
 	@echo "CSV; ACCURACY (0.98): mark readings too unsure to be right that often; FORMAT what they"
 	@echo "have to fit (number, decimals=1, values=FILE); ARM and TRIALS of a search: one loss or"
-	@echo "arm in place of all, and for each how many."
+	@echo "arm in place of all, and for each how many; TRACKING an MLflow server (http://HOST:PORT)"
+	@echo "that records the runs in place of OUT."
 
 setup: $(READY)  ## Make .venv and install what pyproject.toml names
 

@@ -98,7 +98,7 @@ def flaw(folder: Path, tags: Mapping[str, str], *, weights: bool = True) -> str 
     if by := tags.get(REPLACED):
         return f"was made again as {by}"
     try:
-        recorded = json.loads(tags.get(DIGESTS) or "{}")
+        recorded = recorded_digests(tags)
     except ValueError:
         return f"its tag {DIGESTS} cannot be read"
     needed = {PREDICTIONS}
@@ -116,6 +116,41 @@ def flaw(folder: Path, tags: Mapping[str, str], *, weights: bool = True) -> str 
         except OSError as error:
             return f"{name} cannot be read ({error.strerror or error})"
         if not whole:
+            return f"{name} is damaged"
+    return None
+
+
+def recorded_digests(tags: Mapping[str, str]) -> dict[str, str]:
+    """The size and SHA-256 of each file that a finished run left, by its name.
+
+    Raises ValueError for what is no such tag, or names a file of another folder.
+    """
+    recorded = json.loads(tags.get(DIGESTS) or "{}")
+    if not isinstance(recorded, dict) or not all(
+        isinstance(text, str) and name == Path(name).name for name, text in recorded.items()
+    ):
+        raise ValueError(f"{DIGESTS}: not a digest for each file")
+    return recorded
+
+
+def recorded_flaw(
+    tags: Mapping[str, str], sizes: Mapping[str, int] | None = None, needed: str = PREDICTIONS
+) -> str | None:
+    """As `flaw`, of a run whose files are elsewhere: by what is recorded of them.
+
+    sizes: in bytes, of the files that there are; without, that is not looked at. needed: a file
+        without which the run is nothing.
+    """
+    if by := tags.get(REPLACED):
+        return f"was made again as {by}"
+    try:
+        recorded = recorded_digests(tags)
+    except ValueError:
+        return f"its tag {DIGESTS} cannot be read"
+    for name in sorted({needed} | recorded.keys()):
+        if name not in recorded or (sizes is not None and name not in sizes):
+            return f"{name} is missing"
+        if sizes is not None and recorded[name].partition(" ")[0] != str(sizes[name]):
             return f"{name} is damaged"
     return None
 

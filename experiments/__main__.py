@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from rich.logging import RichHandler
 # Started by -m, the folder where the user stands comes first: its `models` would be taken for ours.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from analysis.place import TRACKING, is_local, place_of
 from experiments.deploy import commands as deploy
 from experiments.errors import UserError, explain, one_line
 from experiments.options import OUT, Data, Engine, Out, Preset, Settings
@@ -42,10 +44,26 @@ def common(
     debug: Annotated[
         bool, typer.Option("--debug", help="Before the command: show where an error came from.")
     ] = False,
+    tracking: Annotated[
+        str | None,
+        typer.Option(
+            help="Before the command: the MLflow server that has the runs, as http://HOST:PORT; "
+            f"else {TRACKING}, else --out."
+        ),
+    ] = None,
 ) -> None:
     """What all commands have in common."""
     if debug:
         _log.setLevel(logging.DEBUG)
+    if tracking is not None:
+        if is_local(tracking):
+            raise UserError(
+                f"--tracking {tracking}: is no server; give one as http://HOST:PORT, or --out for "
+                "a folder of this machine"
+            )
+        # For the processes that this one starts as well.
+        os.environ[TRACKING] = tracking
+        place_of(OUT)  # raises for an address that is none
 
 
 @app.command()

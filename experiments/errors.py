@@ -7,6 +7,8 @@ import os
 import re
 import sqlite3
 
+from analysis.place import StoreError
+
 _NO_ROOM = "the disk is full; make room, and the same command goes on from what is finished"
 _NO_RIGHT = "this user has no right to it; change its rights, or set OUT (--out) to another folder"
 _NO_MEMORY = "out of memory; set a smaller batch_size or image, or fewer runs at once (--jobs)"
@@ -47,6 +49,8 @@ def explain(error: BaseException) -> str | None:
     Found also where a library wrapped it, such as MLflow the errors of its database.
     """
     while True:
+        if isinstance(error, StoreError):
+            return str(error)
         if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
             where = error.filename if error.filename is not None else "input or output"
             where = os.fsdecode(where) if isinstance(where, bytes) else where

@@ -16,21 +16,25 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
 
-# Before the import: nothing here reports to anybody, and a database is made without 60 log lines.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+# Before MLflow: it says what that logs and reports.
+from analysis.tracking_server import ServerClient
+
+# isort: split
+import mlflow.store.db.utils as mlflow_database
+from mlflow.tracking import MlflowClient
+
+from analysis.place import TRACKING, Place, is_local, masked, place_of
+from analysis.record import EXPERIMENT, STORE, address
+from experiments.errors import UserError
+from experiments.files import lock, whole
+
+# A database is made without 60 log lines.
 logging.getLogger("alembic").setLevel(logging.WARNING)
-
-import mlflow.store.db.utils as mlflow_database  # noqa: E402
-from mlflow.tracking import MlflowClient  # noqa: E402
-
-from analysis.record import EXPERIMENT, STORE, address  # noqa: E402
-from experiments.errors import UserError  # noqa: E402
-from experiments.files import lock, whole  # noqa: E402
 
 # What MLflow says of a database error, with a traceback, is said here, in a line.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
@@ -44,12 +48,46 @@ PATIENCE, PAUSE = 120.0, 1.0  # seconds
 _MAKING = ".store-"
 
 
-def ensure_store(out: Path) -> None:
-    """The store of `out`, made where there is none. Raises UserError for one that is of no use."""
+def open_place(out: Path) -> Place:
+    """Where the runs of `out` are recorded; which server that is, is said once on standard error.
+
+    Raises StoreError for an address that is no server's.
+    """
+    place = place_of(out)
+    given = os.environ.get(TRACKING, "").strip()
+    if place.server is not None:
+        _say(f"runs are recorded at {place.server}, experiment {place.experiment}")
+    elif given and is_local(given):
+        _say(
+            f"{TRACKING}={masked(given)} is no server and stays unused: runs are recorded in "
+            f"{out / STORE}"
+        )
+    return place
+
+
+@cache
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def open_client(place: Place, *, reading: bool = False) -> Client:
+    """MLflow's client of a place, which waits where the store is held, or away, for now."""
+    if place.server is not None:
+        return ServerClient(place.server)
+    return PatientClient(place.out, place.uri(reading=reading))
+
+
+def ensure_out(out: Path) -> None:
+    """Make the folder where there is none. Raises UserError for something else of that name."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise UserError(f"{out}: is no folder; set OUT (--out) to one") from None
+
+
+def ensure_store(out: Path) -> None:
+    """The store of `out`, made where there is none. Raises UserError for one that is of no use."""
+    ensure_out(out)
     with lock(out / "mlflow.lock"):
         file = out / STORE
         if file.exists() and _half_made(file):
@@ -133,6 +171,9 @@ class PatientClient:
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._client, name)
         return patient(found, self._file) if callable(found) else found
+
+
+Client = PatientClient | ServerClient
 
 
 def _is_busy(error: BaseException | None) -> bool:

@@ -1,51 +1,32 @@
-"""The MLflow writer: the only place of `experiments` that knows MLflow.
+"""The runs in MLflow: found, begun, gone on with, settled.
 
 All state lies below one folder `out`: the database `mlflow.db`, artifacts, checkpoints and logs.
+With a tracking server that has the runs and their files, and `out` what belongs to this machine.
 """
 
 from __future__ import annotations
 
 import getpass
-import json
 import logging
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 # First of all that knows MLflow: it says what MLflow logs and reports.
-from experiments.store import PatientClient, check_store, ensure_store
+from experiments.store import check_store, ensure_out, ensure_store, open_client, open_place
 
 # isort: split
 import mlflow
-from mlflow.data import sources
-from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import DatasetInput, InputTag, LifecycleStage, Metric, Param, Run, RunTag
-from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from mlflow.entities import LifecycleStage, Run, RunTag
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from analysis.record import (
-    DIGESTS,
-    EXPERIMENT,
-    REPLACED,
-    REPORTS,
-    STORE,
-    address,
-    artifacts_of,
-    digest,
-    flaw,
-)
+from analysis.place import TRACKING
+from analysis.record import REPLACED, REPORTS, STORE, artifacts_of, flaw
+from analysis.tracking_server import ServerClient, all_runs, fetch, flaw_on_server
 from experiments.errors import UserError
 from experiments.files import lock
-
-# Curves stand under this prefix, apart from the final metrics: MLflow takes the value at the last
-# step for a metric's own, and the last epoch is not the one that is kept.
-EPOCH = "epoch/"
-# Characters of a description; MLflow takes tags of at most 8,000.
-_DESCRIPTION = 7_900
-_EVERY_EPOCH = f"{EPOCH}val.exact_match"
+from experiments.run_record import RunRecord
 
 # The kind of a run that stands for an arm: it is made from a report, and nothing is made of it.
 ARM = "arm"
@@ -54,42 +35,70 @@ _log = logging.getLogger(__name__)
 
 
 class Tracker:
-    """The store of one `out` folder.
+    """The store of one `out` folder, or the server that the environment names for it.
 
-    Runs, experiments and addresses are named by what is found here, never by MLflow's environment
-    variables or by what run is active in this process: those may be another project's.
+    Runs and experiments are named by what is found here. Which store it is, is said by
+    MLFLOW_TRACKING_URI where that is a server's address, and in that case MLFLOW_EXPERIMENT_NAME
+    says which experiment. No other variable of MLflow steers it, nor does an active run.
     """
 
     def __init__(self, out: Path, *, reading: bool = False) -> None:
-        """Open the store. Raises UserError.
+        """Open the store. Raises UserError and StoreError.
 
         reading: it has to be there, may have been moved, and nothing is written; by default it is
             made where there is none.
         """
-        (check_store if reading else ensure_store)(out)
         self.out = out.resolve()
-        self.uri = address(out, reading=reading)
-        self._client = PatientClient(out, self.uri)
+        self.place = open_place(self.out)
+        if self.place.server is None:
+            (check_store if reading else ensure_store)(out)
+        else:
+            ensure_out(out)
+        self.uri = self.place.uri(reading=reading)
+        self._client = open_client(self.place, reading=reading)
         self.experiment_id = self._experiment(reading)
 
     def _experiment(self, reading: bool) -> str:
-        experiment = self._client.get_experiment_by_name(EXPERIMENT)
+        name = self.place.experiment
+        experiment = self._client.get_experiment_by_name(name)
         if experiment is None and reading:
-            raise UserError(f"{self.out}: no runs here; make some with make ablation, or set --out")
+            raise UserError(
+                f"{self.place}: no runs here; make some with make ablation, or set --out"
+            )
+        if experiment is None and self.place.server is not None:
+            return self._new_experiment()
         if experiment is None:  # a database that something else has made
             with lock(self.out / "mlflow.lock"):
                 artifacts = (self.out / "artifacts").as_uri()
-                made = self._client.create_experiment(EXPERIMENT, artifact_location=artifacts)
+                made = self._client.create_experiment(name, artifact_location=artifacts)
             return str(made)
         if experiment.lifecycle_stage == LifecycleStage.DELETED:
             raise UserError(
-                f"{self.out}: the experiment {EXPERIMENT} was deleted; to have its runs back: "
-                f"MLFLOW_TRACKING_URI='{address(self.out)}' python -m mlflow experiments restore "
-                f"--experiment-id {experiment.experiment_id}, else set OUT (--out) to a new folder"
+                f"{self.place}: the experiment {name} was deleted; to have its runs back: "
+                f"{TRACKING}='{self.place.uri()}' python -m mlflow experiments restore "
+                f"--experiment-id {experiment.experiment_id}, else set {self._other()}"
             )
-        if not reading:
+        if not reading and self.place.server is None:
             self._check_place(Path(local_file_uri_to_path(experiment.artifact_location)))  # type: ignore[no-untyped-call]
         return str(experiment.experiment_id)
+
+    def _new_experiment(self) -> str:
+        """On a server, where another client may be about to make it as well."""
+        # The pages for models in training, not those for chats.
+        tags = {"mlflow.experimentKind": "custom_model_development"}
+        name = self.place.experiment
+        try:
+            return str(self._client.create_experiment(name, tags=tags))
+        except mlflow.MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return str(self._client.get_experiment_by_name(name).experiment_id)
+
+    def _other(self) -> str:
+        """How to have another, empty store."""
+        if self.place.server is not None:
+            return "MLFLOW_EXPERIMENT_NAME to another name"
+        return "OUT (--out) to a new folder"
 
     def finished(self, run_hash: str) -> str | None:
         """The id of the run with this hash that counts: finished, and all of its files whole."""
@@ -178,7 +187,12 @@ class Tracker:
             raise UserError(
                 f"{run_id}: {reason}; make it again with the same command, or name another"
             )
-        return artifacts_of(self.out, run_id)
+        if not isinstance(self._client, ServerClient):
+            return artifacts_of(self.out, run_id)
+        folder = self.place.downloads(run_id)
+        if (reason := fetch(self._client, run, folder, weights=True)) is not None:
+            raise UserError(f"{run_id}: {reason}; make it again with the same command")
+        return folder
 
     def tags(self, run_id: str) -> dict[str, str]:
         """The tags of a run that there is."""
@@ -186,17 +200,25 @@ class Tracker:
 
     def count_report(self) -> None:
         """Note that one more report was written; not in a store that is moved or read-only."""
+        if self.place.server is not None:
+            self._add_report()
+            return
         experiment = self._client.get_experiment(self.experiment_id)
         recorded = Path(local_file_uri_to_path(experiment.artifact_location))  # type: ignore[no-untyped-call]
         writable = all(os.access(place, os.W_OK) for place in (self.out, self.out / STORE))
         if recorded != self.out / "artifacts" or not writable:
             return
         with lock(self.out / "mlflow.lock"):
-            known = self._client.get_experiment(self.experiment_id).tags.get(REPORTS, "0")
-            number = int(known) if known.isdecimal() else 0
-            self._client.set_experiment_tag(self.experiment_id, REPORTS, str(number + 1))
+            self._add_report()
+
+    def _add_report(self) -> None:
+        known = self._client.get_experiment(self.experiment_id).tags.get(REPORTS, "0")
+        number = int(known) if known.isdecimal() else 0
+        self._client.set_experiment_tag(self.experiment_id, REPORTS, str(number + 1))
 
     def _flaw(self, run: Run, *, weights: bool = True) -> str | None:
+        if isinstance(self._client, ServerClient):
+            return flaw_on_server(self._client, run)
         return flaw(artifacts_of(self.out, run.info.run_id), run.data.tags, weights=weights)
 
     def _check_place(self, recorded: Path) -> None:
@@ -208,7 +230,7 @@ class Tracker:
             )
 
     def _search(self, condition: str) -> list[Run]:
-        return list(self._client.search_runs([self.experiment_id], condition, max_results=50_000))
+        return list(all_runs(self._client, [self.experiment_id], condition))
 
 
 def _user() -> str:
@@ -216,74 +238,3 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user that no list of users knows
         return "unknown"
-
-
-class RunRecord:
-    """One MLflow run that is being written."""
-
-    def __init__(self, client: PatientClient, run_id: str, monitored_at: str | None = None) -> None:
-        """monitored_at: the address to log the machine's load to, while the run goes on."""
-        self.run_id = run_id
-        self._client = client
-        known = client.get_metric_history(run_id, _EVERY_EPOCH)
-        self._logged = max((metric.step for metric in known), default=-1)
-        self._digests: dict[str, str] = {}
-        self._monitor = None
-        if monitored_at is not None:
-            self._monitor = SystemMetricsMonitor(  # type: ignore[no-untyped-call]
-                run_id, resume_logging=True, tracking_uri=monitored_at
-            )
-            self._monitor.start()  # type: ignore[no-untyped-call]
-
-    def log_params(self, params: dict[str, Any]) -> None:
-        """Settings; the same ones again are no error."""
-        entries = [Param(key, str(value)) for key, value in params.items()]
-        self._client.log_batch(self.run_id, params=entries, synchronous=True)
-
-    def set_tags(self, tags: dict[str, str]) -> None:
-        """Tags beside those of the start."""
-        entries = [RunTag(*tag) for tag in tags.items()]
-        self._client.log_batch(self.run_id, tags=entries, synchronous=True)
-
-    def describe(self, markdown: str) -> None:
-        """What MLflow's page of the run shows first; cut at the end of a line where it is long."""
-        if len(markdown) > _DESCRIPTION:
-            markdown = markdown[:_DESCRIPTION].rpartition("\n")[0] + "\n"
-        self.set_tags({"mlflow.note.content": markdown})
-
-    def log_data(self, name: str, folder: Path, data_digest: str) -> None:
-        """Which data the run saw, by its digest."""
-        # MLflow makes this class when it is imported, so a type checker cannot see it.
-        source = sources.LocalArtifactDatasetSource(str(folder.resolve()))  # type: ignore[attr-defined]
-        data = MetaDataset(source, name=name, digest=data_digest)  # type: ignore[abstract]
-        entity = data._to_mlflow_entity()
-        seen = DatasetInput(entity, tags=[InputTag("mlflow.data.context", "training")])
-        self._client.log_inputs(self.run_id, datasets=[seen])
-
-    def log_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
-        """The metrics of an epoch, once: one that is trained again after a kill is not new."""
-        if epoch > self._logged:
-            self._log_at(epoch, {EPOCH + k: v for k, v in metrics.items()})
-            self._logged = epoch
-
-    def log_metrics(self, metrics: dict[str, float], step: int = 0) -> None:
-        """Final metrics."""
-        self._log_at(step, metrics)
-
-    def _log_at(self, step: int, metrics: dict[str, float]) -> None:
-        now = time.time_ns() // 1_000_000
-        entries = [Metric(key, value, now, step) for key, value in metrics.items()]
-        self._client.log_batch(self.run_id, metrics=entries, synchronous=True)
-
-    def log_file(self, file: Path) -> None:
-        """Copy a file to the run's artifacts; what it holds goes into the run's digests."""
-        self._client.log_artifact(self.run_id, str(file))
-        self._digests[file.name] = digest(file)
-
-    def end(self, status: str = "FINISHED") -> None:
-        """Close the run as FINISHED, FAILED or KILLED."""
-        if self._monitor is not None:
-            self._monitor.finish()  # type: ignore[no-untyped-call]
-        if status == "FINISHED" and self._digests:
-            self.set_tags({DIGESTS: json.dumps(self._digests)})
-        self._client.set_terminated(self.run_id, status)

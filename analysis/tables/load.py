@@ -1,34 +1,18 @@
-"""Finished runs out of MLflow, as flat tables: the only place of `analysis` that knows MLflow."""
+"""Finished runs out of MLflow, as flat tables."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-
-from mlflow.entities import Run
-from mlflow.tracking import MlflowClient
-
-from analysis.record import (
-    DIGESTS,
-    READER_COLUMNS,
-    REPORTS,
-    SEARCH,
-    STORE,
-    address,
-    artifacts_of,
-    flaw,
-    read_object,
-)
+from analysis.place import place_of
+from analysis.record import DIGESTS, READER_COLUMNS, REPORTS, SEARCH, read_object
 from analysis.tables.artifacts import (
     Complete,
     images_in,
@@ -38,6 +22,10 @@ from analysis.tables.artifacts import (
     settings_of,
 )
 from analysis.tables.primaries import Primary, of_all
+from analysis.tables.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 _UNFINISHED = ["run_id", "tags.mlflow.runName", "status"]
 
@@ -97,20 +85,19 @@ def as_written(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def load(out: Path, complete: Complete = as_written) -> Results:
-    """Read the store below `out`. Raises NoRunsError.
+    """Read the store of `out`, see `analysis.place`. Raises NoRunsError, and StoreError.
 
     complete: what settings an older run has by default that its version did not know yet, so that
         runs of one arm are one arm whatever versions made them.
     """
-    if not (out / STORE).is_file():
-        raise NoRunsError(f"{out}: no runs here")
-    uri = address(out, reading=True)
-    # Both by their address: the environment may name those of another project.
-    client = MlflowClient(uri, registry_uri=uri)
-    runs, unfinished = _search(client, out, "run")
+    place = place_of(out)
+    if not place.is_there():
+        raise NoRunsError(f"{place}: no runs here")
+    store = Store(place)
+    runs, unfinished = _search(store, "run")
     if runs.empty and unfinished.empty:
-        raise NoRunsError(f"{out}: no runs here")
-    ensembles, unfinished_ensembles = _search(client, out, "ensemble")
+        raise NoRunsError(f"{place}: no runs here")
+    ensembles, unfinished_ensembles = _search(store, "ensemble")
     about = cache(images_in)
     read, broken = _read_each(
         runs, lambda folder: (settings_of(folder, complete), predictions_of(folder, about))
@@ -118,7 +105,9 @@ def load(out: Path, complete: Complete = as_written) -> Results:
     if not read:
         left_out = pd.concat([unfinished, broken])
         first = f"{left_out['run_id'].iloc[0]}: {left_out['status'].iloc[0]}"
-        raise NoRunsError(f"{out}: {len(left_out)} runs, none of which counts (the first, {first})")
+        raise NoRunsError(
+            f"{place}: {len(left_out)} runs, none of which counts (the first, {first})"
+        )
     together, broken_ensembles = _read_each(
         ensembles, lambda folder: (members_of(folder), predictions_of(folder, about))
     )
@@ -126,7 +115,7 @@ def load(out: Path, complete: Complete = as_written) -> Results:
     settings = pd.DataFrame([config for config, _ in read.values()], index=runs.index)
     runs = pd.concat([runs, settings.add_prefix("config.")], axis=1).sort_values("start_time")
     predictions = {run_id: table for run_id, (_, table) in (read | together).items()}
-    searches, broken_searches = _searches(client, out)
+    searches, broken_searches = _searches(store)
     uncounted = [unfinished, broken, unfinished_ensembles, broken_ensembles, broken_searches]
     return Results(
         runs=runs,
@@ -137,15 +126,15 @@ def load(out: Path, complete: Complete = as_written) -> Results:
         unfinished=pd.concat(uncounted)[_UNFINISHED],
         ensembles=ensembles.assign(members=pd.Series({k: v for k, (v, _) in together.items()})),
         searches=searches,
-        history=partial(_history, client),
-        primaries=of_all(dict(run.data.tags) for run in _all_of(client, "ablation")),
-        reports=sum(int(one.tags.get(REPORTS, 0)) for one in client.search_experiments()),
+        history=partial(_history, store),
+        primaries=of_all(dict(run.data.tags) for run in store.all_of("ablation")),
+        reports=_reports(store),
     )
 
 
-def _search(client: MlflowClient, out: Path, kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _search(store: Store, kind: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Those of a kind that count, by their ids, and those that do not, with the reason."""
-    found = _of_kind(client, out, kind)
+    found = _of_kind(store, kind)
     counts = found["status"] == "FINISHED"
     if (flawed := found["flaw"].notna() & counts).any():
         found.loc[flawed, "status"] = "FINISHED, but " + found.loc[flawed, "flaw"].astype(str)
@@ -154,29 +143,18 @@ def _search(client: MlflowClient, out: Path, kind: str) -> tuple[pd.DataFrame, p
     return found[whole].set_index("run_id"), found[~whole]
 
 
-def _of_kind(client: MlflowClient, out: Path, kind: str) -> pd.DataFrame:
+def _of_kind(store: Store, kind: str) -> pd.DataFrame:
     """All of a kind, with the folders of their artifacts, and what is wrong with those."""
-    rows = [_row(run, artifacts_of(out, run.info.run_id)) for run in _all_of(client, kind)]
+    rows = store.each(partial(_row, store), store.all_of(kind))
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=[*_UNFINISHED, "folder", "flaw"])
 
 
-def _all_of(client: MlflowClient, kind: str) -> Iterator[Run]:
-    experiments = [one.experiment_id for one in client.search_experiments()]
-    token: str | None = ""
-    while experiments and token is not None:
-        page = client.search_runs(
-            experiments, f"tags.kind = '{kind}'", max_results=1_000, page_token=token or None
-        )
-        yield from page
-        token = page.token or None
-
-
-def _reports(client: MlflowClient) -> int:
-    counts = (one.tags.get(REPORTS, "") for one in client.search_experiments())
+def _reports(store: Store) -> int:
+    counts = (one.tags.get(REPORTS, "") for one in store.experiments)
     return sum(int(count) for count in counts if count.isdecimal())
 
 
-def _row(run: Run, folder: Path) -> dict[str, object]:
+def _row(store: Store, run: Run) -> dict[str, object]:
     finished = run.info.status == "FINISHED"
     tags = {key: value for key, value in run.data.tags.items() if key != DIGESTS}
     return {
@@ -185,21 +163,20 @@ def _row(run: Run, folder: Path) -> dict[str, object]:
         "status": run.info.status,
         "start_time": pd.to_datetime(run.info.start_time, unit="ms", utc=True),
         "end_time": pd.to_datetime(run.info.end_time, unit="ms", utc=True),
-        # Not the path that MLflow recorded: a store that was copied here can be read as well.
-        "folder": folder,
-        "flaw": flaw(folder, run.data.tags, weights=False) if finished else None,
+        "folder": store.folder(run),
+        "flaw": store.flaw(run) if finished else None,
         **{f"metrics.{key}": value for key, value in run.data.metrics.items()},
         **{f"params.{key}": value for key, value in run.data.params.items()},
         **{f"tags.{key}": value for key, value in tags.items()},
     }
 
 
-def _searches(client: MlflowClient, out: Path) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
+def _searches(store: Store) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
     """What each search wrote down, and those whose record cannot be read.
 
     One that has not come to its end has no record yet.
     """
-    found = _of_kind(client, out, "search")
+    found = _of_kind(store, "search")
     has = found["folder"].map(lambda folder: (folder / SEARCH).is_file()).astype(bool)
     return _read_each(found[has].set_index("run_id"), lambda folder: read_object(folder / SEARCH))
 
@@ -229,11 +206,11 @@ def _one_table(by_run: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return table.assign(run_id=run_id)
 
 
-def _history(client: MlflowClient, run_ids: list[str], key: str) -> pd.DataFrame:
+def _history(store: Store, run_ids: list[str], key: str) -> pd.DataFrame:
     rows = [
         (run_id, point.step, point.value)
         for run_id in run_ids
-        for point in client.get_metric_history(run_id, key)
+        for point in store.client.get_metric_history(run_id, key)
     ]
     return pd.DataFrame(rows, columns=["run_id", "step", "value"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from analysis.record import STORE
+from analysis.place import place_of
 from experiments.readers import reader_folder, reader_names
 
 # The one that reads where nothing else is named.
@@ -21,7 +21,7 @@ def artifacts_of_reader(run: str | None, out: Path) -> Path:
     names = reader_names()
     if run in names:
         return reader_folder(run)
-    none_yet = not (out / STORE).exists()
+    none_yet = not place_of(out).is_there()
     if run is None and none_yet and _FIRST in names:
         return _first(out)
     # MLflow takes seconds to import.

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 # Before MLflow itself: it says what MLflow logs and reports.
-from experiments.store import PatientClient
+from experiments.store import open_client
 from experiments.tracking import Tracker
 
 # isort: split
@@ -81,19 +81,19 @@ class Registry:
 
         reading: whether nothing is going to be registered, so that it may be anybody's.
         """
-        self._out = out
         self._tracker = Tracker(out, reading=True)
         if not reading:
             self._tracker = Tracker(out)
+        self._place = self._tracker.place
         self.uri = self._tracker.uri
-        self._client = PatientClient(out, self.uri)
+        self._client = open_client(self._place, reading=reading)
 
     def artifacts(self, run: str) -> Path:
         """The artifacts of a finished run: its id, or 'champion'. Raises UserError."""
         run_id = self.champion().run_id or "" if run == CHAMPION else run
         if (folder := self._tracker.artifacts(run_id)) is None:
             raise UserError(
-                f"{run_id}: no finished run in {self._out}; take an id from its report or the UI"
+                f"{run_id}: no finished run in {self._place}; take an id from its report or the UI"
             )
         if not (folder / WEIGHTS).is_file():
             raise UserError(f"{run_id}: has no weights of its own; name a run that was trained")
@@ -108,7 +108,7 @@ class Registry:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
             raise NoChampionError(
-                f"{self._out}: there is no champion yet; choose one with: head-to-head "
+                f"{self._place}: there is no champion yet; choose one with: head-to-head "
                 "register, or name a run with --run"
             ) from error
 
@@ -124,13 +124,13 @@ class Registry:
             if better(_score(run), _score(leader)):
                 best[run.data.tags["data_digest"]] = run
         if not best:
-            raise UserError(f"{self._out}: no finished run; make some with: make ablation")
+            raise UserError(f"{self._place}: no finished run; make some with: make ablation")
         if len(best) > 1:
             leaders = ", ".join(
                 f"{r.info.run_id} of {r.data.tags['dataset']}" for r in best.values()
             )
             raise UserError(
-                f"{self._out}: its runs saw {len(best)} data sets; choose by --run (best on "
+                f"{self._place}: its runs saw {len(best)} data sets; choose by --run (best on "
                 f"validation: {leaders})"
             )
         return str(next(iter(best.values())).info.run_id)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from analysis.findings.suspects import FIRST, Suspects, suspects
 from analysis.page.page import Page, code
-from analysis.record import STORE
+from analysis.place import place_of
 from analysis.spreadsheets import as_csv
 from analysis.tables.load import NoRunsError, load
 from experiments.data.audit.page import picture
@@ -29,7 +29,7 @@ def write_suspects(folder: Path, out: Path) -> list[Path]:
     # The charset holds for training; whatever the label is, it can be doubted.
     cells = read_cells(folder, RunConfig().charset, on_problem=lambda _: None)
     way_out = "make some with: make ablation PRESET=suspects"
-    if (out / STORE).is_file():
+    if place_of(out).is_there():
         Tracker(out, reading=True)  # raises for a store that is damaged or of another MLflow
     try:
         ranked = suspects(load(out, completed), data_digest(cells))

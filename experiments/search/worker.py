@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from experiments.files import is_held, lock, write_whole
+from experiments.run_record import RunRecord
 from experiments.search.range_test import RangeTest
 from experiments.search.study import Study, Tried
 from experiments.search.trial import identity
@@ -22,7 +23,7 @@ from experiments.settings.search_space import cycle_ends, settings
 from experiments.sweep.orchestrator import Count, work
 from experiments.sweep.process import last_line
 from experiments.sweep.runner import Job, Runner
-from experiments.tracking import RunRecord, Tracker
+from experiments.tracking import Tracker
 from experiments.training.standing import Standing, read_standing
 
 

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 import models
+from analysis.place import masked
 from analysis.record import SETTINGS, WEIGHTS
 from experiments.data.cells import read_cells
 from experiments.data.images import Images, load_images
@@ -19,8 +20,9 @@ from experiments.data.noise import change_labels
 from experiments.data.splits import Split, make_split
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.files import lock
+from experiments.run_record import RunRecord
 from experiments.settings.config import RunConfig
-from experiments.tracking import RunRecord, Tracker
+from experiments.tracking import Tracker
 from experiments.training.epochs import labelled
 from experiments.training.evaluation import Readings, human_metrics, label_metrics, write_tables
 from experiments.training.inference import label_losses, read
@@ -198,5 +200,5 @@ def made_by() -> dict[str, str]:
     return {
         "machine": machine(),
         "torch": torch.__version__,
-        "command": shlex.join(["head-to-head", *sys.argv[1:]]),
+        "command": masked(shlex.join(["head-to-head", *sys.argv[1:]])),
     }

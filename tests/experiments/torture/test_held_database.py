@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from experiments.tracking import RunRecord, Tracker
+from experiments.run_record import RunRecord
+from experiments.tracking import Tracker
 
 
 @pytest.mark.slow

@@ -1,0 +1,138 @@
+"""Runs on a tracking server: recorded, resumed, skipped, fetched whole, reported."""
+
+import re
+
+import pytest
+
+from analysis.place import place_of
+from experiments.errors import UserError
+from experiments.run_record import RunRecord
+from experiments.settings.config import run_config
+from experiments.sweep.pipeline import report
+from experiments.tracking import Tracker
+from experiments.training.run import run
+
+pytestmark = pytest.mark.long
+
+FILES = {
+    "config.json": "{}",
+    "images.csv": "split,filename,group,clean,part,changed\n",
+    "predictions.csv": "split,filename,truth,reading,confidence,label_loss\n",
+}
+
+
+def finished_run(out, run_hash="hash", files=FILES):
+    with Tracker(out).recording("a run", run_hash, {"kind": "run"}) as record:
+        for name, text in files.items():
+            (out / name).write_text(text)
+            record.log_file(out / name)
+    return record.run_id
+
+
+def stored(server, run_id, name):
+    """A run's file where the server keeps it."""
+    (file,) = server.artifacts.rglob(f"{run_id}/artifacts/{name}")
+    return file
+
+
+def test_files_come_from_the_server_once_and_whole(server, tmp_path):
+    made = finished_run(tmp_path / "one")
+    assert not (tmp_path / "one/mlflow.db").exists()
+    assert not (tmp_path / "one/artifacts").exists()
+    folder = Tracker(tmp_path / "two").artifacts(made)
+    assert {file.name: file.read_text() for file in folder.iterdir()} == FILES
+    # What is there is not fetched again; what was changed here is.
+    stored(server, made, "config.json").rename(tmp_path / "aside")
+    (folder / "images.csv").write_text("cut")
+    with pytest.raises(UserError, match=r"config.json is missing"):
+        Tracker(tmp_path / "two").artifacts(made)
+    (tmp_path / "aside").rename(stored(server, made, "images.csv").with_name("config.json"))
+    assert Tracker(tmp_path / "two").artifacts(made) == folder
+    assert (folder / "images.csv").read_text() == FILES["images.csv"]
+
+
+@pytest.mark.parametrize("damage", ["gone", "longer"])
+def test_a_run_whose_files_are_not_whole_is_made_again(server, tmp_path, damage, caplog):
+    old = finished_run(tmp_path)
+    file = stored(server, old, "predictions.csv")
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_text(FILES["predictions.csv"] + "x")
+    tracker = Tracker(tmp_path)
+    assert tracker.finished("hash") is None
+    assert f"{old}: finished, but predictions.csv is" in caplog.text
+    new = finished_run(tmp_path)
+    assert tracker.finished("hash") == new
+    assert tracker.tags(old)["replaced_by"] == new
+
+
+def test_a_file_of_the_same_length_but_not_the_same_is_not_taken(server, tmp_path):
+    made = finished_run(tmp_path)
+    stored(server, made, "config.json").write_text("[]")
+    with pytest.raises(UserError, match=r"config.json is damaged"):
+        Tracker(tmp_path).artifacts(made)
+    assert not (place_of(tmp_path).downloads(made) / "config.json").exists()
+
+
+@pytest.mark.usefixtures("server")
+def test_an_unfinished_run_goes_on_with_its_record(tmp_path, monkeypatch):
+    # What is left over of another run steers nothing.
+    monkeypatch.setenv("MLFLOW_RUN_ID", finished_run(tmp_path, "other"))
+    tracker = Tracker(tmp_path)
+    first = tracker.start_run("a run", "hash", {"kind": "run"})
+    for epoch in (0, 1):
+        first.log_epoch(epoch, {"val.exact_match": epoch / 10})
+    first.end("KILLED")
+    assert tracker.finished("hash") is None
+    second = Tracker(tmp_path).start_run("a run", "hash", {"kind": "run"})
+    assert second.run_id == first.run_id
+    for epoch in (1, 2):
+        second.log_epoch(epoch, {"val.exact_match": epoch / 10})
+    logged = tracker._client.get_metric_history(second.run_id, "epoch/val.exact_match")
+    assert sorted((one.step, one.value) for one in logged) == [(0, 0.0), (1, 0.1), (2, 0.2)]
+    second.end()
+
+
+SMALL = {"epochs": 1, "batch_size": 8, "width_stride": 8, "hidden": 16}
+SIZE = {"image.height": 32, "image.width": 80}
+
+
+@pytest.fixture
+def one_time(monkeypatch):
+    """Whatever takes time takes as long as everything else."""
+    log = RunRecord._log_at
+
+    def timeless(record, step, metrics):
+        log(
+            record, step, {k: 1.0 if re.search("seconds|_ms", k) else v for k, v in metrics.items()}
+        )
+
+    monkeypatch.setattr(RunRecord, "_log_at", timeless)
+
+
+@pytest.mark.usefixtures("server", "one_time")
+def test_the_report_is_that_of_a_local_store(tmp_path, make_cells, monkeypatch):
+    data = make_cells(train=24, dev=6, val=8, human=2)
+    configs = [
+        run_config(SMALL | {"loss": loss, "decoder": decoder}, SIZE)
+        for loss, decoder in (("ctc", "columns"), ("ce_stop", "slots"))
+    ]
+    far = [run(config, data, tmp_path / "far") for config in configs]
+    # Skipped by another machine, which has nothing of them.
+    assert [run(config, data, tmp_path / "other") for config in configs] == far
+    report(data, tmp_path / "other")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    near = [run(config, data, tmp_path / "near") for config in configs]
+    report(data, tmp_path / "near")
+    for name in ("report.md", "report.html", "right.csv", "comparisons.csv"):
+        of_server = plain(tmp_path / "other/report" / name, far)
+        assert of_server == plain(tmp_path / "near/report" / name, near), name
+
+
+def plain(file, ids):
+    """A file of a report without ids and times of day."""
+    text = re.sub(r"#/experiments/\d+/", "#/experiments/1/", file.read_text())
+    for number, run_id in enumerate(ids):
+        text = text.replace(run_id, f"RUN{number}")
+    return re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?", "TIME", text)
