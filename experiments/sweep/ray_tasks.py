@@ -120,7 +120,8 @@ class RayTasks:
         # What it said before is not what it says now.
         job.log.unlink(missing_ok=True)
         needs = {"num_cpus": job.cpus, "num_gpus": 1 if job.gpu and self._gpus else 0}
-        task = ray.remote(make).options(**needs, max_retries=_BEGUN_AGAIN)
+        # By its name Ray says which one it begins again.
+        task = ray.remote(make).options(**needs, max_retries=_BEGUN_AGAIN, name=job.log.stem)
         return RayTask(job.log, task.remote(job, Path.cwd(), read_by_jobs()))
 
 
