@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import logging
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -225,8 +226,9 @@ class Tracker:
         """MLflow records whole paths: from a moved folder it would write to the old one."""
         if recorded != self.out / "artifacts":
             raise UserError(
-                f"{self.out}: was made as {recorded.parent}, and its runs cannot go on elsewhere: "
-                "move it back, or set OUT (--out) to a new folder"
+                f"{self.out}: was made as {recorded.parent}; so that its runs go on here: "
+                f"head-to-head move --out {shlex.quote(str(self.out))}, else move it back, or set "
+                "OUT (--out) to a new folder"
             )
 
     def _search(self, condition: str) -> list[Run]:

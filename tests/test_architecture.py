@@ -24,7 +24,7 @@ FLOORS = {
         {"errors", "schema", "seeding"},
         {"files", "limits", "options", "optimizers", "ports", "readers"},
         {"data", "store"},
-        {"run_record"},
+        {"move", "run_record"},
         {"settings", "tracking"},
         {"training"},
         {"deploy", "pages", "speed"},

@@ -140,6 +140,15 @@ def ui(
 
 
 @app.command()
+def move(out: Out = OUT) -> None:
+    """Let the runs of a folder that was moved or copied go on: rewrite its store's addresses."""
+    from experiments.move import move as rewrite
+
+    for line in rewrite(out):
+        print(line)
+
+
+@app.command()
 def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
     out: Out = OUT,
