@@ -290,8 +290,9 @@ def main() -> NoReturn:
     """Run the command line; 2 is the user's error, 130 an interrupted run."""
     follow_parent()
     # A parent that stops its runs sends SIGTERM, a closed terminal SIGHUP: stop as for Ctrl-C.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no closed terminal
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _interrupted)
     _prepare_output()
     try:

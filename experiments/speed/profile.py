@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import time
 from itertools import islice
 
+import psutil
 import torch
 from torch.profiler import ProfilerActivity, profile
 
@@ -78,5 +78,9 @@ def profile_training(config: RunConfig, images: Images) -> str:
 
 def _peak() -> float:
     """MiB. The system counts in KiB, macOS in bytes."""
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset) / 2**20
+    import resource
+
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most / 2 ** (20 if sys.platform == "darwin" else 10)

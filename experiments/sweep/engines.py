@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,8 +15,13 @@ from experiments.sweep.runner import Runner
 def engine(name: str) -> Iterator[Runner]:
     """What makes jobs until the end of the block. name: local or ray.
 
-    Raises UserError for another name, and where there is no Ray to be had.
+    Raises UserError for another name, where there is no Ray to be had, and on Windows.
     """
+    if sys.platform == "win32":
+        raise UserError(
+            "this command stops its runs by signals, which Windows does not have; give it in "
+            "WSL 2, or in a container (Dockerfile)"
+        )
     if name == "local":
         yield LocalProcesses()
     elif name == "ray":

@@ -1,10 +1,12 @@
 """Where a training's time goes: every part of a step is there, and the shares are shares."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
 from experiments.settings.config import run_config
+from experiments.speed import profile
 from experiments.speed.profile import STEPS, profile_training
 from experiments.training.run import load_data
 from experiments.training.step import PARTS
@@ -52,3 +54,11 @@ def test_an_epoch_that_is_too_short_gives_the_steps_it_has(seen):
     rate = re.search(r"([\d.]+) ms a step, (\d+) images a second", seen).groups()
     assert float(rate[1]) == pytest.approx(1000 * 8 / float(rate[0]), rel=0.05)
     assert float(re.search(r"process (\d+) MiB", seen)[1]) > 50
+
+
+def test_on_windows_the_peak_is_that_of_its_own_count(monkeypatch):
+    memory = SimpleNamespace(peak_wset=3 * 2**20)
+    process = SimpleNamespace(memory_info=lambda: memory)
+    monkeypatch.setattr(profile.sys, "platform", "win32")
+    monkeypatch.setattr(profile.psutil, "Process", lambda: process)
+    assert profile._peak() == 3

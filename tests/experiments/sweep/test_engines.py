@@ -30,6 +30,12 @@ def test_without_ray_the_line_says_how_to_install_it(monkeypatch):
         pass
 
 
+def test_on_windows_a_line_says_where_else(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(UserError, match="WSL 2"), engine("local"):
+        pass
+
+
 def test_a_module_of_ours_that_is_missing_is_a_bug(monkeypatch):
     monkeypatch.setitem(sys.modules, "experiments.sweep.ray_tasks", None)
     with pytest.raises(ModuleNotFoundError, match="ray_tasks"), engine("ray"):
