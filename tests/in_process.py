@@ -37,6 +37,10 @@ class Made:
 class InProcess(LocalProcesses):
     """Runs each job to its end before it goes on, in a thread that has no MLflow run at work."""
 
+    def on_this_cpu(self) -> bool:
+        """They do, but nobody is to wait for an estimate, which is made in a process of its own."""
+        return False
+
     def submit(self, job: Job) -> Made:  # type: ignore[override]
         job.log.parent.mkdir(parents=True, exist_ok=True)
         with (

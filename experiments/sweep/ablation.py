@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
-
-import torch
 
 from analysis.tables.primaries import Primary
 from experiments.data.cells import read_cells
@@ -86,8 +83,8 @@ def ablation(
             grid = Grid(
                 [_run(one, folders[one.data], out, parent.run_id, threads) for one in missing]
             )
-            if missing and not torch.cuda.is_available():
-                print(_ahead(missing, seen, out, at_once, threads), flush=True)
+            if missing and runner.on_this_cpu():
+                print(_ahead(missing, folders, out, at_once, threads), flush=True)
             work(grid, runner, at_once, "runs")
         except BaseException as error:
             parent.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
@@ -140,17 +137,16 @@ def _check(runs: list[Planned], images: dict[Data, Images]) -> None:
 
 
 def _ahead(
-    missing: list[Planned], images: dict[Data, Images], out: Path, jobs: int, threads: int
+    missing: list[Planned], folders: dict[Data, Path], out: Path, jobs: int, threads: int
 ) -> str:
     """How many runs there are to make, and about how long that takes here."""
     runs = []
     for config, data, run_hash in missing:
         trained = len(read_standing(out / "runs" / run_hash, run_hash).progress.history)
-        runs.append(Ahead(config, images[data], config.epochs - trained))
-    # Up to here this process did what each run does first: imports, and reading the data.
-    seconds = expected(runs, jobs, threads, beginning=time.process_time())
+        runs.append(Ahead(config, folders[data], config.epochs - trained))
+    seconds = expected(runs, out, jobs, threads)
     what = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
-    return f"{what}, about {duration(seconds)} here"
+    return what if seconds is None else f"{what}, about {duration(seconds)} here"
 
 
 def _run(planned: Planned, folder: Path, out: Path, parent_id: str, threads: int) -> Run:

@@ -27,6 +27,10 @@ class LocalProcesses:
         """See Runner."""
         return max(1, cores() // jobs)
 
+    def on_this_cpu(self) -> bool:
+        """See Runner."""
+        return not self._gpus
+
     def submit(self, job: Job) -> LocalProcess:
         """Begin it, on the GPU that has the fewest."""
         gpu = self._free_gpu() if job.gpu else ""

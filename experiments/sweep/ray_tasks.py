@@ -106,6 +106,10 @@ class RayTasks:
         """See Runner."""
         return self._gpus or max(1, sum(self._cpus))
 
+    def on_this_cpu(self) -> bool:
+        """See Runner."""
+        return False
+
     def threads_each(self, jobs: int) -> int:
         """As many as let so many jobs run at once; the threads of a job are on one node."""
         fits = (

@@ -47,5 +47,8 @@ class Runner(Protocol):
     def threads_each(self, jobs: int) -> int:
         """The CPU threads that each of so many at once gets."""
 
+    def on_this_cpu(self) -> bool:
+        """Whether jobs compute on this machine's CPU, so that a time taken here holds for them."""
+
     def submit(self, job: Job) -> Handle:
         """Begin it."""
