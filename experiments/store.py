@@ -18,7 +18,7 @@ from contextlib import closing
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote
 
 # Before MLflow: it says what that logs and reports.
@@ -122,17 +122,6 @@ def check_store(out: Path) -> None:
     )
 
 
-def browse(out: Path, port: int) -> NoReturn:
-    """Become MLflow's own pages of the store of `out`, on this machine alone. Raises UserError."""
-    check_store(out)
-    # -P: a folder named `mlflow` where the user stands is not the library.
-    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--backend-store-uri", address(out)]
-    # MLflow's options have variables: another project's would show its models beside our runs.
-    kept = {name: value for name, value in os.environ.items() if "MLFLOW_" not in name}
-    os.execve(sys.executable, command, kept | {"MLFLOW_DISABLE_TELEMETRY": "true"})
-
-
 def patient(call: Callable[..., Any], file: Path) -> Callable[..., Any]:
     """The call, made again while another program holds the database file. Raises UserError."""
 
@@ -213,8 +202,8 @@ def _newest() -> str:
     return str(mlflow_database._get_latest_schema_revision())  # type: ignore[no-untyped-call]
 
 
-def _look(file: Path) -> sqlite3.Connection:
-    """A connection that makes no file."""
+def look(file: Path) -> sqlite3.Connection:
+    """A connection to a database, which makes no file."""
     if os.access(file, os.W_OK) and os.access(file.parent, os.W_OK):
         how = "mode=rw"  # SQLite first has to end what a killed program was at
     else:
@@ -226,7 +215,7 @@ def _look(file: Path) -> sqlite3.Connection:
 def _version(file: Path) -> str | None:
     """The schema's version; None where there is none. Raises UserError for a damaged file."""
     try:
-        with closing(_look(file)) as database:
+        with closing(look(file)) as database:
             found = database.execute("SELECT version_num FROM alembic_version").fetchall()
     except sqlite3.DatabaseError as error:
         if "no such table" in str(error):
@@ -246,7 +235,7 @@ def _half_made(file: Path) -> bool:
         return False
     if _version(file) == _newest():
         return False
-    with closing(_look(file)) as database:
+    with closing(look(file)) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
         return not any(
             database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()

@@ -25,7 +25,7 @@ FLOORS = {
         {"files", "limits", "options", "optimizers", "ports", "readers"},
         {"data", "store"},
         {"move", "run_record"},
-        {"settings", "tracking"},
+        {"settings", "tracking", "ui"},
         {"training"},
         {"deploy", "pages", "speed"},
         {"sweep"},

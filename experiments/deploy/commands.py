@@ -131,7 +131,8 @@ def ui(
     out: Out = OUT,
 ) -> None:
     """Show the runs, their curves and files in MLflow's own pages, on 127.0.0.1."""
-    from experiments.store import browse, open_place
+    from experiments.store import open_place
+    from experiments.ui import browse
 
     if (server := open_place(out).server) is not None:
         print(f"{server} has pages of its own: open that address")

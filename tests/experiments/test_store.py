@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import pytest
 from mlflow.tracking import MlflowClient
-from sqlalchemy import event, make_url
+from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from experiments import store
@@ -175,24 +175,6 @@ def test_out_that_is_a_file(tmp_path):
     for out in (tmp_path / "file", tmp_path / "file/below"):
         with pytest.raises(UserError, match="is no folder"):
             ensure_store(out)
-
-
-def test_its_pages_are_of_this_store_whatever_its_name_and_the_environment(
-    out, tmp_path, monkeypatch
-):
-    named = out.rename(tmp_path / "why?1 %20")
-    # By the first it reads runs from elsewhere, by the second models; the third opens it to pages.
-    for name in ("READ_REPLICA_BACKEND_STORE_URI", "REGISTRY_STORE_URI", "SERVER_ALLOWED_HOSTS"):
-        monkeypatch.setenv(f"MLFLOW_{name}", "sqlite:////elsewhere.db")
-    became = []
-    monkeypatch.setattr(store.os, "execve", lambda *given: became.append(given))
-    store.browse(named, 5000)
-    ((_, command, environment),) = became
-    backend = command[command.index("--backend-store-uri") + 1]
-    assert make_url(backend).database == str(named / "mlflow.db")
-    assert command[command.index("--host") + 1] == "127.0.0.1"
-    assert "elsewhere" not in str(environment)
-    assert environment["PATH"]
 
 
 def hold(file, held, seconds):

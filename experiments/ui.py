@@ -1,0 +1,53 @@
+"""MLflow's own pages of a folder's store."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import quote, urlencode
+
+from analysis.record import EXPERIMENT, STORE, address
+from experiments.store import check_store, look
+
+
+def browse(out: Path, port: int) -> NoReturn:
+    """Become MLflow's own pages of the store of `out`, on this machine alone. Raises UserError."""
+    check_store(out)
+    for what, link in _links(out, port).items():
+        print(f"{what + ':':<14}{link}", flush=True)
+    # -P: a folder named `mlflow` where the user stands is not the library.
+    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--host", "127.0.0.1"]
+    # For one person; a worker takes seconds to start.
+    command += ["--port", str(port), "--workers", "1", "--backend-store-uri", address(out)]
+    # MLflow's options have variables: another project's would show its models beside our runs.
+    kept = {name: value for name, value in os.environ.items() if "MLFLOW_" not in name}
+    # It would start a process a kind of job for the evaluation of language models.
+    set_ = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    os.execve(sys.executable, command, kept | set_)
+
+
+def _links(out: Path, port: int) -> dict[str, str]:
+    """Pages to begin at, by what they show."""
+    with closing(look(out / STORE)) as database:
+        found = database.execute(
+            "SELECT experiment_id FROM experiments WHERE name = ?", [EXPERIMENT]
+        ).fetchone()
+    page = f"http://127.0.0.1:{port}/#"
+    if found is None:
+        return {"runs": page}
+    runs = f"{page}/experiments/{found[0]}/runs"
+
+    def listed(kind: str, by: str) -> str:
+        chosen = {"searchFilter": f"tags.kind = '{kind}'", "orderByKey": f"metrics.`{by}`"}
+        return f"{runs}?{urlencode(chosen | {'orderByAsc': 'false'}, quote_via=quote)}"
+
+    each = listed("run", "val.exact_match")
+    return {
+        "arms": listed("arm", "exact_match"),
+        "runs": each,
+        "curves": f"{each}&compareRunsMode=CHART",
+        "champion": f"{page}/models",
+    }

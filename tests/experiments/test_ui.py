@@ -1,0 +1,50 @@
+"""MLflow's own pages: of which store, how they are started, and where to begin."""
+
+from urllib.parse import parse_qs
+
+import pytest
+from sqlalchemy import make_url
+
+from experiments import ui
+from experiments.tracking import Tracker
+
+
+@pytest.fixture
+def out(tmp_path):
+    Tracker(tmp_path / "out")
+    return tmp_path / "out"
+
+
+def test_its_pages_are_of_this_store_whatever_its_name_and_the_environment(
+    out, tmp_path, monkeypatch
+):
+    named = out.rename(tmp_path / "why?1 %20")
+    # By the first it reads runs from elsewhere, by the second models; the third opens it to pages.
+    for name in ("READ_REPLICA_BACKEND_STORE_URI", "REGISTRY_STORE_URI", "SERVER_ALLOWED_HOSTS"):
+        monkeypatch.setenv(f"MLFLOW_{name}", "sqlite:////elsewhere.db")
+    became = []
+    monkeypatch.setattr(ui.os, "execve", lambda *given: became.append(given))
+    ui.browse(named, 5000)
+    # One that answers soon: a single worker, and no runner of jobs.
+    ((_, command, environment),) = became
+    backend = command[command.index("--backend-store-uri") + 1]
+    assert make_url(backend).database == str(named / "mlflow.db")
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    assert "elsewhere" not in str(environment)
+    assert environment["PATH"]
+    assert command[command.index("--workers") + 1] == "1"
+    assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+
+
+def test_its_pages_are_named_by_what_they_show(out, monkeypatch, capsys):
+    monkeypatch.setattr(ui.os, "execve", lambda *_: None)
+    ui.browse(out, 5077)
+    said = capsys.readouterr().out.splitlines()
+    links = {what: link.strip() for what, _, link in (line.partition(":") for line in said)}
+    assert set(links) == {"arms", "runs", "curves", "champion"}
+    (experiment,) = Tracker(out)._client.search_experiments(filter_string="name = 'head-to-head'")
+    for kind, shown in (("arm", "arms"), ("run", "runs")):
+        page, _, asked = links[shown].partition("?")
+        assert page == f"http://127.0.0.1:5077/#/experiments/{experiment.experiment_id}/runs"
+        assert parse_qs(asked)["searchFilter"] == [f"tags.kind = '{kind}'"]
+    assert links["curves"].startswith(f"{links['runs']}&")
