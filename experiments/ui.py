@@ -10,12 +10,14 @@ from typing import NoReturn
 from urllib.parse import quote, urlencode
 
 from analysis.record import EXPERIMENT, STORE, address
+from experiments.ports import listening
 from experiments.store import check_store, look
 
 
 def browse(out: Path, port: int) -> NoReturn:
     """Become MLflow's own pages of the store of `out`, on this machine alone. Raises UserError."""
     check_store(out)
+    listening(port).close()  # one that is taken is said here, in a line
     for what, link in _links(out, port).items():
         print(f"{what + ':':<14}{link}", flush=True)
     # -P: a folder named `mlflow` where the user stands is not the library.

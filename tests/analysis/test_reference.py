@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from analysis.statistics.intervals import paired_difference
+from analysis.statistics.looks import levels
+from analysis.statistics.significance import ALPHA
 
 ROOT = Path(__file__).parents[2]
 RUNS = pd.read_csv(ROOT / "analysis/reference/runs.csv")
@@ -15,6 +17,8 @@ TEST = RIGHT[RIGHT["split"] == "test"]
 CLEAN = TEST[TEST["clean"] == 1]
 AGREED = RIGHT[RIGHT["split"] == "agreed"]
 LOSSES = ("ctc", "ce_stop")
+LOOKS = {3: "three", 5: "five", 10: "ten"}  # seeds
+SEEDS = RUNS["seed"].nunique()
 
 
 def ids(loss):
@@ -34,7 +38,8 @@ def test_the_files_hold_the_same_runs_with_the_same_scores_and_no_label():
     assert list(RIGHT)[:5] == ["data_digest", "split", "filename", "group", "clean"]
     assert set(RIGHT.columns[5:]) == set(RUNS["run_id"])
     assert set(RIGHT[RUNS["run_id"]].stack()) == {0, 1}
-    assert {loss: len(ids(loss)) for loss in LOSSES} == dict.fromkeys(LOSSES, 3)
+    assert {loss: len(ids(loss)) for loss in LOSSES} == dict.fromkeys(LOSSES, SEEDS)
+    assert SEEDS in LOOKS
     for _, run in RUNS.iterrows():
         for images, metric in ((TEST, "test"), (CLEAN, "test_clean"), (AGREED, "agreed")):
             assert images[run["run_id"]].mean() == pytest.approx(run[metric])
@@ -43,11 +48,11 @@ def test_the_files_hold_the_same_runs_with_the_same_scores_and_no_label():
 @pytest.mark.parametrize(
     ("loss", "in_results", "in_readme"),
     [
-        ("ctc", "ctc, shortcut head", "CTC, three seeds"),
+        ("ctc", "ctc, shortcut head", f"CTC, {LOOKS[SEEDS]} seeds"),
         (
             "ce_stop",
             "ce_stop, position queries, smoothed targets",
-            "cross-entropy + stop, position queries, three seeds",
+            f"cross-entropy + stop, position queries, {LOOKS[SEEDS]} seeds",
         ),
     ],
 )
@@ -70,16 +75,19 @@ def test_the_difference_and_its_interval():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"**CTC minus cross-entropy + stop: {estimate:+.1f} points**" in results
     assert f"(95% interval {low:+.1f} to {high:+.1f}, over seeds" in results
-    assert f"p = {found.p_different():.3f}, where this look" in results
+    level = levels(list(LOOKS), ALPHA)[list(LOOKS).index(SEEDS)]
+    assert (
+        f"p = {found.p_different():.3f}, where this look asks for less than {level:.2g}" in results
+    )
     assert f"CTC is {estimate:.1f} points ahead" in readme
     assert f"goes from {low:.1f} to {high:+.1f}" in readme
     assert f"{len(CLEAN):,} test images" in readme
     # The lead that was claimed.
     assert found.turned().p_below(0.1) < 0.001
     for loss in LOSSES:
-        assert row_of_three(results, loss) == [f"{100 * x:.1f}" for x in right[loss].mean(axis=1)]
+        assert row_by_seed(results, loss) == [f"{100 * x:.1f}" for x in right[loss].mean(axis=1)]
     gaps = [f"{100 * x:+.1f}" for x in (right["ctc"].mean(1) - right["ce_stop"].mean(1))]
-    assert row_of_three(results, "difference") == gaps
+    assert row_by_seed(results, "difference") == gaps
 
 
 def test_the_seeds_that_nobody_had_seen():
@@ -91,7 +99,7 @@ def test_the_seeds_that_nobody_had_seen():
         assert said in (ROOT / name).read_text(encoding="utf-8")
 
 
-def row_of_three(text, begin):
+def row_by_seed(text, begin):
     """The row of the table by seed."""
     table = text[text.index("| exact match, leak-free dev | seed 0") :]
     return row(table[: table.index("\n\n")], begin)

@@ -1,11 +1,14 @@
 """MLflow's own pages: of which store, how they are started, and where to begin."""
 
+import socket
 from urllib.parse import parse_qs
 
 import pytest
 from sqlalchemy import make_url
 
 from experiments import ui
+from experiments.errors import UserError
+from experiments.ports import HOST
 from experiments.tracking import Tracker
 
 
@@ -15,8 +18,23 @@ def out(tmp_path):
     return tmp_path / "out"
 
 
+@pytest.fixture
+def free_port():
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        return taken.getsockname()[1]
+
+
+def test_a_port_that_is_taken_is_an_error_of_a_line(out, monkeypatch):
+    monkeypatch.setattr(ui.os, "execve", lambda *_: pytest.fail("it was started"))
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"port {port}: .*; choose another"):
+            ui.browse(out, port)
+
+
 def test_its_pages_are_of_this_store_whatever_its_name_and_the_environment(
-    out, tmp_path, monkeypatch
+    out, free_port, tmp_path, monkeypatch
 ):
     named = out.rename(tmp_path / "why?1 %20")
     # By the first it reads runs from elsewhere, by the second models; the third opens it to pages.
@@ -24,7 +42,7 @@ def test_its_pages_are_of_this_store_whatever_its_name_and_the_environment(
         monkeypatch.setenv(f"MLFLOW_{name}", "sqlite:////elsewhere.db")
     became = []
     monkeypatch.setattr(ui.os, "execve", lambda *given: became.append(given))
-    ui.browse(named, 5000)
+    ui.browse(named, free_port)
     # One that answers soon: a single worker, and no runner of jobs.
     ((_, command, environment),) = became
     backend = command[command.index("--backend-store-uri") + 1]
@@ -36,15 +54,15 @@ def test_its_pages_are_of_this_store_whatever_its_name_and_the_environment(
     assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
 
 
-def test_its_pages_are_named_by_what_they_show(out, monkeypatch, capsys):
+def test_its_pages_are_named_by_what_they_show(out, free_port, monkeypatch, capsys):
     monkeypatch.setattr(ui.os, "execve", lambda *_: None)
-    ui.browse(out, 5077)
+    ui.browse(out, free_port)
     said = capsys.readouterr().out.splitlines()
     links = {what: link.strip() for what, _, link in (line.partition(":") for line in said)}
     assert set(links) == {"arms", "runs", "curves", "champion"}
     (experiment,) = Tracker(out)._client.search_experiments(filter_string="name = 'head-to-head'")
     for kind, shown in (("arm", "arms"), ("run", "runs")):
         page, _, asked = links[shown].partition("?")
-        assert page == f"http://127.0.0.1:5077/#/experiments/{experiment.experiment_id}/runs"
+        assert page == f"http://127.0.0.1:{free_port}/#/experiments/{experiment.experiment_id}/runs"
         assert parse_qs(asked)["searchFilter"] == [f"tags.kind = '{kind}'"]
     assert links["curves"].startswith(f"{links['runs']}&")
