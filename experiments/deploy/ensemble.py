@@ -23,7 +23,7 @@ from experiments.settings.presets import load_run
 from experiments.tracking import Tracker
 from experiments.training.evaluation import human_metrics, label_metrics, write_tables
 from experiments.training.inference import BATCH
-from experiments.training.leaks import leaks, read_learnt
+from experiments.training.learnt import leaks, read_learnt
 from experiments.training.progress import counting
 from experiments.training.run import load_data, made_by
 

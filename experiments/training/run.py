@@ -26,7 +26,7 @@ from experiments.tracking import Tracker
 from experiments.training.epochs import labelled
 from experiments.training.evaluation import Readings, human_metrics, label_metrics, write_tables
 from experiments.training.inference import label_losses, read
-from experiments.training.leaks import Learnt, learnt_by, write_learnt
+from experiments.training.learnt import Learnt, learnt_by, write_learnt
 from experiments.training.loop import Fitted, check, fit
 from experiments.training.memory import memory_errors_named
 from experiments.training.progress import EpochLog

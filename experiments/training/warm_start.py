@@ -17,7 +17,7 @@ from experiments.errors import UserError
 from experiments.readers import CARD, reader_folder, reader_names, reader_of_start
 from experiments.settings.config import RunConfig, run_config
 from experiments.tracking import Tracker
-from experiments.training.leaks import Learnt, leaks, learnt_by, read_learnt
+from experiments.training.learnt import Learnt, leaks, learnt_by, read_learnt
 from models import Reader
 
 

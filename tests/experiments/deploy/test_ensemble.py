@@ -18,7 +18,7 @@ from experiments.errors import UserError
 from experiments.run_record import RunRecord
 from experiments.settings.config import run_config
 from experiments.tracking import Tracker
-from experiments.training.leaks import Learnt, learnt_by
+from experiments.training.learnt import Learnt, learnt_by
 from experiments.training.run import load_data, run
 
 SMALL = {"epochs": 1, "width_stride": 8, "hidden": 16, "batch_size": 8}

@@ -16,7 +16,7 @@ from experiments.errors import UserError
 from experiments.readers import reader_folder, reader_names
 from experiments.settings.config import run_config
 from experiments.training.build import build
-from experiments.training.leaks import Learnt, learnt_by, write_learnt
+from experiments.training.learnt import Learnt, learnt_by, write_learnt
 from experiments.training.loop import fit
 from experiments.training.warm_start import finished_start, start_of, take_weights
 

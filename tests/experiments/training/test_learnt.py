@@ -16,7 +16,7 @@ from experiments.data.images import Images
 from experiments.data.splits import Split
 from experiments.errors import UserError
 from experiments.tracking import Tracker
-from experiments.training.leaks import Learnt, leaks, read_learnt, write_learnt
+from experiments.training.learnt import Learnt, leaks, read_learnt, write_learnt
 
 # Pictures by letters; those of each part, in order.
 PARTS = ("train", "val", "test", "human")
