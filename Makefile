@@ -28,7 +28,7 @@ GIVEN := OUT DATA PRESET IMAGES OUTPUT RUN JOBS SEEDS PORT ARM TRIALS ENGINE ACC
 $(foreach name,$(GIVEN),$(eval export GIVEN_$(name) := $$(value $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data ablation speedrun bench search audit suspects predict demo serve report ui test test-ci test-all torture lint format
+.PHONY: help setup data ablation speedrun bench search audit suspects predict demo export serve report ui test test-ci test-all torture lint format
 
 help:  ## This list
 	@echo "make ablation                               a first comparison on embedded data, minutes"
@@ -43,7 +43,7 @@ help:  ## This list
 	@echo "($(PORT)) of the UI or server; PYTHON ($(PYTHON));"
 	@echo "IMAGES a folder, an image or a quoted pattern; RUN an MLflow id, ctc or ce_stop (readers"
 	@echo "that come with the suite), empty for the champion, or ctc without one; OUTPUT a new"
-	@echo "CSV; ACCURACY (0.98): mark readings too unsure to be right that often; FORMAT what they"
+	@echo "CSV, or folder; ACCURACY (0.98): mark readings too unsure to be right that often; FORMAT what they"
 	@echo "have to fit (number, decimals=1, values=FILE); ARM and TRIALS of a search: one loss or"
 	@echo "arm in place of all, and for each how many; TRACKING an MLflow server (http://HOST:PORT)"
 	@echo "that records the runs in place of OUT."
@@ -100,6 +100,11 @@ serve: $(READY)  ## The champion behind MLflow's own server, on 127.0.0.1
 demo: $(READY)  ## Write a number or choose images: two readers (RUN=ctc,ce_stop) answer on a page on 127.0.0.1
 	@$(HEAD_TO_HEAD) demo --port "$$GIVEN_PORT" --out "$$GIVEN_OUT" \
 	  $${GIVEN_RUN:+--run "$${GIVEN_RUN%%,*}" --run "$${GIVEN_RUN#*,}"}
+
+export: $(READY)  ## RUN's model as ONNX in the new folder OUTPUT; with the DATA it was trained on also int8, and measured
+	@test -n "$$GIVEN_OUTPUT" || { echo "error: no OUTPUT: name the folder to make" >&2; exit 2; }
+	@$(HEAD_TO_HEAD) export --output "$$GIVEN_OUTPUT" --out "$$GIVEN_OUT" \
+	  $(if $(value RUN),--run "$$GIVEN_RUN") $(if $(value DATA),--data "$$GIVEN_DATA")
 
 report: $(READY)  ## Rebuild OUT/report from what MLflow holds, with pictures from DATA
 	@$(HEAD_TO_HEAD) report --out "$$GIVEN_OUT" $(if $(value DATA),--data "$$GIVEN_DATA")

@@ -85,14 +85,33 @@ def predict(
 def export(
     output: Annotated[Path, typer.Option(help="The folder to make.")],
     run: Run = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="What the run was trained on: to write an int8 model as well, and measure all."
+        ),
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Exit with 1 where a form loses more than 0.5 points."),
+    ] = False,
     out: Out = OUT,
 ) -> None:
     """Write a run's model for elsewhere: safetensors and JSON, and ONNX, checked against torch."""
+    if strict and data is None:
+        raise UserError("--strict: without data nothing is measured; set DATA (--data)")
     from experiments.deploy.choice import artifacts_of_reader
-    from experiments.deploy.export import export as write
+    from experiments.deploy.export.folder import export as write
 
-    difference = write(artifacts_of_reader(run, out), output)
-    print(f"{output}: ONNX and torch differ by {difference:.1g} of the largest score")
+    made = write(artifacts_of_reader(run, out), output, data, out)
+    print(f"{output}: ONNX and torch differ by {made.difference:.1g} of the largest score")
+    if made.table is None:
+        return
+    print(made.text())
+    for form in (lossy := made.table.too_bad()):
+        print(f"{form} loses more than 0.5 points of the test part", file=sys.stderr)
+    if lossy and strict:
+        raise typer.Exit(1)
 
 
 @app.command()

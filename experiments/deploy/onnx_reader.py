@@ -17,9 +17,13 @@ ONNX = "model.onnx"
 ABOUT = "reader"
 
 
-def opened(content: bytes) -> onnxruntime.InferenceSession:
-    """A model on the CPU, without remarks on which of its nodes stay as they are."""
+def opened(content: bytes, threads: int = 0) -> onnxruntime.InferenceSession:
+    """A model on the CPU, without remarks on which of its nodes stay as they are.
+
+    threads: 0 leaves their number to onnxruntime.
+    """
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
@@ -36,11 +40,11 @@ class Size(NamedTuple):
 class OnnxReader:
     """Reads images by an ONNX file alone: decoding is part of its graph."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, threads: int = 0) -> None:
         """Raises UserError for a file that is none of ours."""
         try:
             # As bytes, so that no other file that it may name is opened.
-            self._session = opened(file.read_bytes())
+            self._session = opened(file.read_bytes(), threads)
             about: dict[str, Any] = json.loads(
                 self._session.get_modelmeta().custom_metadata_map[ABOUT]
             )

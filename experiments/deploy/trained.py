@@ -28,7 +28,7 @@ from analysis.record import LEARNT, SETTINGS, WEIGHTS, confidence_text
 from analysis.statistics.intervals import share
 from experiments.data.images import Images
 from experiments.data.splits import Split, make_split
-from experiments.deploy.export import write_onnx
+from experiments.deploy.export.onnx_file import write_onnx
 from experiments.deploy.model import load_model
 from experiments.deploy.onnx_reader import ONNX
 from experiments.deploy.threshold import VALIDATION
