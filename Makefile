@@ -28,7 +28,7 @@ GIVEN := OUT DATA PRESET IMAGES OUTPUT RUN JOBS SEEDS PORT ARM TRIALS ENGINE ACC
 $(foreach name,$(GIVEN),$(eval export GIVEN_$(name) := $$(value $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data ablation speedrun bench search audit suspects predict demo export serve report ui test test-ci test-all torture lint format
+.PHONY: help setup data ablation speedrun bench bench-peers search audit suspects predict demo export serve report ui test test-ci test-all torture lint format
 
 help:  ## This list
 	@echo "make ablation                               a first comparison on embedded data, minutes"
@@ -73,6 +73,14 @@ speedrun: $(READY)  ## What learns soonest for either loss, trained on DATA and 
 bench: $(READY)  ## How fast PRESET (speedrun) trains on DATA beside ablation, a plain loop, the published data path
 	@$(HEAD_TO_HEAD) bench --out "$$GIVEN_OUT" $(if $(value PRESET),--preset "$$GIVEN_PRESET") \
 	  $(if $(value DATA),--data "$$GIVEN_DATA")
+
+bench-peers: $(VENV)/ready-peers  ## Public readers (rapidocr, EasyOCR, Tesseract) beside the suite's own, on the DATA of these
+	@test -n "$$GIVEN_DATA" || { echo "error: no DATA: give the published data set (make data)" >&2; exit 2; }
+	@$(HEAD_TO_HEAD) peers --out "$$GIVEN_OUT" --data "$$GIVEN_DATA"
+
+$(VENV)/ready-peers: $(READY)
+	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev,peers]'
+	@touch $@
 
 search: $(READY)  ## Tune the arms of PRESET (search), then train the best on fresh seeds
 	@$(HEAD_TO_HEAD) search --out "$$GIVEN_OUT" $(if $(value PRESET),--preset "$$GIVEN_PRESET") \

@@ -115,6 +115,17 @@ def export(
 
 
 @app.command()
+def peers(
+    data: Annotated[Path, typer.Option(help="The data set that the suite's readers learnt from.")],
+    out: Out = OUT,
+) -> None:
+    """Compare the readers that come with the suite with public ones (extra: peers), a table."""
+    from experiments.deploy.peers.compare import as_table, compare
+
+    print(as_table(*compare(data, out)))
+
+
+@app.command()
 def pack(
     name: Annotated[str, typer.Option(help="Of the reader: a folder of models/trained.")],
     data: Annotated[Path, typer.Option(help="The data set that the run was trained on.")],
@@ -200,3 +211,50 @@ def demo(
     from experiments.deploy.demo.application import serve as answer
 
     answer(run or ["ctc", "ce_stop"], out, port)
+
+
+@app.command()
+def review(
+    output: Annotated[
+        Path, typer.Option(help="The labelled folder to fill; one of the same review goes on.")
+    ],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(help="Images to read, folders of images, or quoted patterns; or --data."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="In place of images: a data set whose doubted labels are asked about."),
+    ] = None,
+    run: Run = None,
+    accuracy: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Ask only where predict would reject; else about all."),
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+    out: Out = OUT,
+) -> None:
+    """Confirm or correct unsure readings on a page on 127.0.0.1; saves a data set to learn from."""
+    if bool(paths) == (data is not None):
+        raise UserError("review: give images to read (IMAGES), or a data set (--data), one of them")
+    from experiments.deploy.review.application import serve as ask
+    from experiments.deploy.review.doubtful import doubted, rejected
+
+    broken: list[str] = []
+    if data is not None:
+        asked = doubted(data, out)
+    else:
+        from experiments.data.find import find_images
+        from experiments.deploy.choice import artifacts_of_reader
+        from experiments.deploy.predict import open_reader
+        from experiments.deploy.threshold import reject_threshold
+
+        artifacts = artifacts_of_reader(run, out)
+        files = find_images(paths or [])
+        lowest = None
+        if accuracy is not None:
+            lowest = reject_threshold(artifacts, accuracy).kept.confidence
+        asked = rejected(open_reader(artifacts), files, lowest, broken)
+    for reason in broken:
+        print(f"not read: {one_line(reason)}", file=sys.stderr)
+    ask(asked, output, port)

@@ -1,40 +1,23 @@
-"""The demo's server: three files of a page, and the readers' answers to an image."""
+"""The demo's server: its page, and the readers' answers to an image."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from experiments.data.decode import refuse_size
 from experiments.deploy.demo.answer import Shown, answer, load_shown
+from experiments.deploy.local_page import answer_on, local_page
 from experiments.errors import UserError
 from experiments.ports import HOST, listening
 
 _FOLDER = Path(__file__).parent
-_FILES = {
-    "/": ("page.html", "text/html"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/page.css": ("page.css", "text/css"),
-    "/page.svg": ("page.svg", "image/svg+xml"),
-}
-_HEADERS = {
-    # Nothing but these files, from nowhere but here.
-    "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "cache-control": "no-store",
-}
 
 
 def serve(names: list[str], out: Path, port: int) -> None:
@@ -47,8 +30,7 @@ def serve(names: list[str], out: Path, port: int) -> None:
         print(
             f"http://{HOST}:{port} ({' and '.join(names)} read there; Ctrl-C ends it)", flush=True
         )
-        with suppress(KeyboardInterrupt):
-            uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[sock])
+        answer_on(sock, app)
 
 
 def application(readers: list[Shown]) -> Starlette:
@@ -64,41 +46,7 @@ def application(readers: list[Shown]) -> Starlette:
         except UserError as error:
             return JSONResponse({"message": str(error)}, 400)
 
-    return Starlette(
-        routes=[
-            *(Route(path, _file(*file)) for path, file in _FILES.items()),
-            Route("/readers", names),
-            Route("/read", read, methods=["POST"]),
-        ],
-        middleware=[
-            Middleware(_WithHeaders),
-            # A page whose name its owner points at this machine (DNS rebinding) could else ask.
-            Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
-        ],
-    )
-
-
-class _WithHeaders:
-    """Every answer says what its page may do."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                ours = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
-                message = {**message, "headers": [*message["headers"], *ours]}
-            await send(message)
-
-        await self._app(scope, receive, with_headers)
-
-
-def _file(name: str, kind: str) -> Any:
-    async def send(_: Request) -> Response:
-        return FileResponse(_FOLDER / name, media_type=kind)
-
-    return send
+    return local_page(_FOLDER, [Route("/readers", names), Route("/read", read, methods=["POST"])])
 
 
 async def _body(request: Request) -> bytes:
