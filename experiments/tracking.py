@@ -11,6 +11,7 @@ import logging
 import os
 import shlex
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,12 +26,16 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from analysis.place import TRACKING
 from analysis.record import REPLACED, REPORTS, STORE, artifacts_of, flaw
 from analysis.tracking_server import ServerClient, all_runs, fetch, flaw_on_server
+from experiments.claims import Claims
 from experiments.errors import UserError
 from experiments.files import lock
 from experiments.run_record import RunRecord
 
 # The kind of a run that stands for an arm: it is made from a report, and nothing is made of it.
 ARM = "arm"
+
+# Of so many runs a server is asked at once whether their files are there.
+_AT_ONCE = 8
 
 _log = logging.getLogger(__name__)
 
@@ -109,6 +114,46 @@ class Tracker:
             if REPLACED not in run.data.tags:
                 _log.warning("%s: finished, but %s; it is made again", run.info.run_id, reason)
         return None
+
+    def finished_among(self, hashes: set[str]) -> set[str]:
+        """Those of these hashes whose run is finished, as `finished` has it.
+
+        Of a server by one search for all of them: to search for each by itself would take it as
+        long again for every run that it has.
+        """
+        if not isinstance(self._client, ServerClient):
+            return {one for one in hashes if self.finished(one) is not None}
+        found = [
+            run
+            for run in self._search("tags.kind = 'run' and status = 'FINISHED'")
+            if run.data.tags.get("run_hash") in hashes and REPLACED not in run.data.tags
+        ]
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            flaws = list(threads.map(self._flaw, found))
+        for run, reason in zip(found, flaws, strict=True):
+            if reason is not None:
+                _log.warning("%s: finished, but %s; it is made again", run.info.run_id, reason)
+        return {
+            run.data.tags["run_hash"]
+            for run, reason in zip(found, flaws, strict=True)
+            if reason is None
+        }
+
+    @contextmanager
+    def claimed(self, run_hash: str) -> Iterator[None]:
+        """Make the run of this hash alone; on a server waits while another machine makes it.
+
+        In a store of one machine the lock of the run's file is enough.
+        """
+        if self.place.server is None:
+            yield
+            return
+        with self._claims().holding(run_hash, _user()):
+            yield
+
+    def _claims(self) -> Claims:
+        assert isinstance(self._client, ServerClient)
+        return Claims(self._client, self.experiment_id, self.out)
 
     def finished_runs(self) -> list[Run]:
         """All runs that count, in the order of their start."""

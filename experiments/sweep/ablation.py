@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -64,7 +65,11 @@ def ablation(
     # Before the parent is touched: it may be the other one's as well.
     with lock(out / "ablation.lock", otherwise=busy):
         tracker = Tracker(out)
-        missing = [one for one in runs if not tracker.finished(one.run_hash)]
+        before = tracker.finished_among({one.run_hash for one in runs})
+        missing = [one for one in runs if one.run_hash not in before]
+        if tracker.place.server is not None:
+            # Machines that share the work begin in different places; a run is made by one of them.
+            random.shuffle(missing)
         _check(missing, seen)
         planned = {run.run_hash for run in runs}
         for run in runs:

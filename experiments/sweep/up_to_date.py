@@ -15,6 +15,7 @@ from typing import NamedTuple
 import analysis
 import experiments
 from analysis.record import PRIMARY, digest, read_object
+from experiments.claims import KIND as CLAIMS
 from experiments.files import write_whole
 from experiments.tracking import ARM, Tracker
 
@@ -75,7 +76,7 @@ def _runs(tracker: Tracker) -> str:
                 for tag, text in sorted(tags.items())
                 if tag == "preset" or tag.startswith(f"{PRIMARY}.")
             ]
-        elif kind != ARM:
+        elif kind not in (ARM, CLAIMS):
             said = sorted(tag for tag in tags.items() if tag[0] != "mlflow.note.content")
             known[run.info.run_id] = [run.info.status, run.info.end_time, *said]
     return json.dumps(known, sort_keys=True)

@@ -65,15 +65,32 @@ def run(config: RunConfig, folder: Path, out: Path, parent: str | None = None) -
         if (done := tracker.finished(run_hash)) is not None:
             print(f"finished before as {done}")
             return done
-        split = make_split(images, config)
-        start = start_of(config, images, split, tracker)
-        check(config, images, split, start.weights)
-        checkpoint_file = out / "runs" / run_hash / "checkpoint.safetensors"
-        tags = _tags(config, images) | ({"mlflow.parentRunId": parent} if parent else {})
-        with tracker.recording(run_name(config), run_hash, tags) as record:
-            _make(config, images, split, start, folder, checkpoint_file, record)
-        # A finished run needs no checkpoint; what it learnt is among its artifacts.
-        checkpoint_file.unlink(missing_ok=True)
+        with tracker.claimed(run_hash):
+            # It may be one that this process waited for.
+            done = tracker.finished(run_hash) if tracker.place.server else None
+            run_id = done or _record(config, images, folder, out, tracker, parent)
+    return run_id
+
+
+def _record(
+    config: RunConfig,
+    images: Images,
+    folder: Path,
+    out: Path,
+    tracker: Tracker,
+    parent: str | None,
+) -> str:
+    """Make the run under the lock that is held for it; returns its MLflow id."""
+    run_hash = config.run_hash(images.digest)
+    split = make_split(images, config)
+    start = start_of(config, images, split, tracker)
+    check(config, images, split, start.weights)
+    checkpoint_file = out / "runs" / run_hash / "checkpoint.safetensors"
+    tags = _tags(config, images) | ({"mlflow.parentRunId": parent} if parent else {})
+    with tracker.recording(run_name(config), run_hash, tags) as record:
+        _make(config, images, split, start, folder, checkpoint_file, record)
+    # A finished run needs no checkpoint; what it learnt is among its artifacts.
+    checkpoint_file.unlink(missing_ok=True)
     return record.run_id
 
 

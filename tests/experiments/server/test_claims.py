@@ -1,0 +1,98 @@
+"""Several clients on one server, each with a folder of its own: a run is made by one of them."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from experiments import claims
+from experiments.tracking import Tracker
+
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("server")]
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    monkeypatch.setattr(claims, "BEAT", 0.5)
+    monkeypatch.setattr(claims, "LOOK", 0.3)
+    monkeypatch.setattr(claims, "DEAD", 4.0)
+
+
+def test_of_many_at_once_one_has_it_at_a_time(tmp_path):
+    inside, most, turns = 0, 0, []
+    guard = threading.Lock()
+
+    def work(number):
+        nonlocal inside, most
+        with Tracker(tmp_path / str(number)).claimed("hash"):
+            with guard:
+                inside += 1
+                most = max(most, inside)
+                turns.append(number)
+            time.sleep(1)
+            with guard:
+                inside -= 1
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
+    assert most == 1
+    assert sorted(turns) == [0, 1, 2, 3]
+
+
+def test_one_that_lives_is_waited_for_and_one_that_is_silent_is_not(tmp_path, monkeypatch):
+    begun = time.monotonic()
+    alive, taken = threading.Event(), []
+
+    def hold():
+        with Tracker(tmp_path / "one").claimed("hash"):
+            taken.append("one")
+            alive.wait(60)
+
+    def follow():
+        with Tracker(tmp_path / "two").claimed("hash"):
+            taken.append("two")
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(hold)
+        while not taken:
+            time.sleep(0.1)
+        second = threads.submit(follow)
+        time.sleep(3 * claims.DEAD)
+        assert taken == ["one"]
+        # From here on it says nothing more, as one that was killed.
+        monkeypatch.setattr(claims.Claims, "_say", lambda *_: None)
+        second.result(timeout=60)
+        assert taken == ["one", "two"]
+        alive.set()
+        first.result(timeout=60)
+    assert time.monotonic() - begun > 3 * claims.DEAD
+
+
+def test_a_claim_from_the_same_folder_is_that_of_a_dead_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(claims, "DEAD", 1000.0)
+    killed = Tracker(tmp_path)._claims()
+    assert killed._take("hash", 1, f"me@here {killed._here} word")
+    killed._say("hash", "1 5")
+    with Tracker(tmp_path).claimed("hash"):
+        assert killed._heard("hash").startswith("2 ")
+    assert killed._heard("hash") == ""
+
+
+def test_planning_asks_for_all_runs_at_once(tmp_path, monkeypatch):
+    def finish(number):
+        tags = {"kind": "run"}
+        with Tracker(tmp_path).recording(f"run {number}", f"hash{number}", tags) as record:
+            (tmp_path / "predictions.csv").write_text("split\n")
+            record.log_file(tmp_path / "predictions.csv")
+
+    for number in range(3):
+        finish(number)
+    tracker = Tracker(tmp_path)
+    searches = []
+    search = tracker._search
+    monkeypatch.setattr(tracker, "_search", lambda c: searches.append(c) or search(c))
+    wanted = {"hash0", "hash2", "hash7"}
+    assert tracker.finished_among(wanted) == {"hash0", "hash2"}
+    assert len(searches) == 1
+    assert {one for one in wanted if tracker.finished(one)} == {"hash0", "hash2"}
