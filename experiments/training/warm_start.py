@@ -52,7 +52,7 @@ def start_of(config: RunConfig, images: Images, split: Split, tracker: Tracker) 
     """What the run starts from; nothing without `start`.
 
     Raises UserError where those weights have seen images that this run is judged or selected by
-    (see leaks.py). A run of an older version has not recorded what it saw: then another split of
+    (see learnt.py). A run of an older version has not recorded what it saw: then another split of
     a data set with the same digest is refused, and nothing else can be.
     """
     if not config.start:
