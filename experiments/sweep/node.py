@@ -45,6 +45,8 @@ def make(job: Job, folder: Path, environment: Mapping[str, str]) -> int:
     for name in read_by_jobs():
         del os.environ[name]
     os.environ.update(environment)
+    # A node that was started in the background ignores it, and its jobs could not be stopped.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = None
     try:
         process = LocalProcess(job)

@@ -77,6 +77,14 @@ def _nodes(address: str) -> list[dict[str, float]]:
             f"RAY_ADDRESS={address}: no Ray cluster answers there; start one (ray start --head), "
             f"or unset it ({error})"
         ) from error
+    except Exception as error:
+        # No kind of its own: Ray's parts have half a minute to start.
+        if "timed out during startup" not in str(error):
+            raise
+        raise UserError(
+            "Ray did not start in time, as this machine is too busy; give the same command again "
+            "when it is less so"
+        ) from error
     finally:
         signal.signal(signal.SIGTERM, stops)  # Ray has put its own in place
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -124,8 +132,7 @@ class RayTasks:
         # What it said before is not what it says now.
         job.log.unlink(missing_ok=True)
         needs = {"num_cpus": job.cpus, "num_gpus": 1 if job.gpu and self._gpus else 0}
-        # By its name Ray says which one it begins again.
-        task = ray.remote(make).options(**needs, max_retries=_BEGUN_AGAIN, name=job.log.stem)
+        task = ray.remote(make).options(**needs, max_retries=_BEGUN_AGAIN)
         return RayTask(job.log, task.remote(job, Path.cwd(), read_by_jobs()))
 
 

@@ -1,9 +1,13 @@
 """A job on a node: where it is made, what it reads of the environment, and how it is stopped."""
 
+import _thread
 import os
 import signal
+import threading
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from experiments.errors import UserError
@@ -17,7 +21,9 @@ def put_back(monkeypatch, tmp_path):
     """A job changes the folder and the environment of the process that makes it."""
     monkeypatch.chdir(tmp_path)
     before = dict(os.environ)
+    interrupt = signal.getsignal(signal.SIGINT)
     yield
+    signal.signal(signal.SIGINT, interrupt)
     os.environ.clear()
     os.environ.update(before)
 
@@ -69,6 +75,26 @@ def test_what_is_sent_is_what_jobs_read_and_no_parent(monkeypatch):
 def test_asked_to_stop_it_stops_its_job_and_says_how_that_ended(spawned, interrupted, tmp_path):  # noqa: ARG001
     assert node.make(Job(["x"], Path("x.log")), tmp_path, {}) == -signal.SIGTERM
     assert len(spawned) == 1
+
+
+def test_a_node_that_was_started_in_the_background_can_be_asked_to_stop(spawned, tmp_path):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def ask():
+        while not spawned:
+            time.sleep(0.01)
+        _thread.interrupt_main()  # as Ray does
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    # Else it would never end.
+    at_last = threading.Timer(20, lambda: [child.kill() for child in psutil.Process().children()])
+    at_last.start()
+    try:
+        assert node.make(Job(["x"], Path("x.log")), tmp_path, {}) == -signal.SIGTERM
+    finally:
+        at_last.cancel()
+        asking.join()
 
 
 def test_asked_to_stop_before_it_began_it_begins_nothing(monkeypatch, tmp_path):

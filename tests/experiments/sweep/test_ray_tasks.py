@@ -190,6 +190,21 @@ def test_an_address_where_no_cluster_answers(monkeypatch, address):
         runner.side_by_side()
 
 
+@pytest.mark.parametrize(
+    ("said", "kind"), [("The current node timed out during startup.", UserError), ("x", Exception)]
+)
+def test_a_ray_that_does_not_start_in_time_is_no_bug_of_ours(monkeypatch, said, kind):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+    def init(**_):
+        raise Exception(said)
+
+    monkeypatch.setattr(ray_tasks.ray, "init", init)
+    with pytest.raises(kind) as raised, ray_tasks.ray_tasks() as runner:
+        runner.side_by_side()
+    assert type(raised.value) is kind
+
+
 def test_a_cluster_of_this_machine_sends_nothing_and_asks_for_no_port_of_the_network(
     monkeypatch, cluster
 ):
