@@ -37,6 +37,9 @@ _log = logging.getLogger(__name__)
 # How long to wait for a server that is away, and between two attempts.
 PATIENCE, PAUSE = 900.0, 2.0  # seconds
 
+# How often what another client wrote at the same moment is tried again.
+_CONFLICTS = 5
+
 # Of a run: a word of its own, by which it is found when the answer to its making was lost.
 _MADE_AS = "made_as"
 
@@ -147,10 +150,15 @@ def patient(call: Callable[..., Any], uri: str) -> Callable[..., Any]:
 
     def waiting(*arguments: Any, **options: Any) -> Any:
         begun: float | None = None
+        conflicts = 0
         while True:
             try:
                 answer = call(*arguments, **options)
             except Exception as error:
+                if _is_conflict(error) and conflicts < _CONFLICTS:
+                    conflicts += 1
+                    time.sleep(PAUSE / 4)
+                    continue
                 if (why := _hopeless(error)) is not None:
                     raise StoreError(f"{uri}: {why}") from error
                 if (why := _away(error)) is None:
@@ -170,6 +178,16 @@ def patient(call: Callable[..., Any], uri: str) -> Callable[..., Any]:
             time.sleep(PAUSE)
 
     return waiting
+
+
+def _is_conflict(error: Exception) -> bool:
+    """Whether another client wrote the same row at this moment, such as the data set of all runs.
+
+    MLflow looks whether it is there, and then writes it: of two at once the database refuses one.
+    """
+    return getattr(error, "error_code", None) == "BAD_REQUEST" and any(
+        word in str(error) for word in ("UniqueViolation", "UNIQUE constraint", "IntegrityError")
+    )
 
 
 # The servers that are away as far as was said: a line an absence, whoever waits.

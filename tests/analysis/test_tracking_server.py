@@ -122,6 +122,18 @@ def test_any_other_answer_is_mlflows_own(fake):
         ServerClient(fake.uri).get_run("a" * 32)
 
 
+def test_what_two_write_at_the_same_moment_is_tried_again_and_not_for_ever(fake, caplog):
+    refused = {"error_code": "BAD_REQUEST", "message": "(psycopg.errors.UniqueViolation) key"}
+    fake.answers = [(400, refused), (400, refused), (200, {})]
+    ServerClient(fake.uri).set_tag("a" * 32, "key", "value")
+    assert len(fake.asked) == 3
+    fake.answers, fake.asked = [(400, refused)], []
+    with pytest.raises(MlflowException, match="UniqueViolation"):
+        ServerClient(fake.uri).set_tag("a" * 32, "key", "value")
+    assert 2 < len(fake.asked) < 10
+    assert not caplog.messages
+
+
 @pytest.mark.parametrize("made", [True, False])
 def test_a_run_whose_answer_was_lost_is_made_once(fake, made):
     found = (200, {"runs": [RUN] if made else []})

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from analysis.place import place_of
+from analysis.tables.load import load
 from experiments.errors import UserError
 from experiments.run_record import RunRecord
 from experiments.settings.config import run_config
@@ -136,3 +137,31 @@ def plain(file, ids):
     for number, run_id in enumerate(ids):
         text = text.replace(run_id, f"RUN{number}")
     return re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?", "TIME", text)
+
+
+@pytest.mark.usefixtures("server")
+def test_what_one_machine_registers_another_reads_with(tmp_path, make_cells, cli, monkeypatch):
+    # Left over of another project: nothing of it is used.
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"sqlite:///{tmp_path / 'theirs.db'}")
+    # Models have one name on a whole server.
+    data = make_cells(train=24, dev=6, val=8, human=2)
+    made = [
+        run(run_config(SMALL | {"loss": "ctc", "seed": seed}, SIZE), data, tmp_path / "one")
+        for seed in (0, 1)
+    ]
+    code, said, _ = cli("register", "--out", tmp_path / "one", "--run", made[1])
+    assert code == 0
+    assert f"champion: run {made[1]}, version 1 " in said
+    images = data / "cell_images/validation_set"
+    table = tmp_path / "read.csv"
+    code, _, err = cli("predict", images, "--out", tmp_path / "two", "--output", table)
+    assert code == 0, err
+    assert len(table.read_text().splitlines()) == 3
+    code, said, _ = cli(
+        *("ensemble", "--run", made[0], "--run", made[1], "--data", data, "--out", tmp_path / "two")
+    )
+    assert code == 0
+    together = load(tmp_path / "three").ensembles
+    assert list(together.index) == [said.split()[-1]]
+    assert not list(tmp_path.glob("*/mlflow.db"))
+    assert not (tmp_path / "theirs.db").exists()
