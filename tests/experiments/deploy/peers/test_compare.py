@@ -65,9 +65,9 @@ def test_a_peer_is_asked_the_way_that_reads_most_training_images(
 def test_times_are_ratios_of_the_same_round():
     share = module.Interval(0.5, 0.4, 0.6)
     first = module.Compared("first", share, [1.0, 10.0, 2.0], [10.0, 20.0, 40.0], "")
-    other = module.Compared("other", share, [3.0, 30.0, 6.0], [20.0, 40.0, 80.0], "so")
+    other = module.Compared("other", share, [2.0, 30.0, 8.0], [20.0, 40.0, 80.0], "so")
     table = as_table([first, other], ["Absent: no program"])
-    assert "| other | 50.0 (40.0 to 60.0) | 6.0 | 40 | 3.0, 2.0 | so |" in table
+    assert "| other | 50.0 (40.0 to 60.0) | 8.0 | 40 | 3.0, 2.0 | so |" in table
     assert re.search(r"\| first \|.*\| 1\.0, 1\.0 \|", table)
     assert table.endswith("not there: Absent: no program")
 
