@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.tracking import EXPERIMENT, Tracker
+from analysis.record import EXPERIMENT
+from experiments.tracking import Tracker
 
 ROOT = Path(__file__).parents[2]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
