@@ -28,7 +28,7 @@ GIVEN := OUT DATA PRESET IMAGES OUTPUT RUN JOBS SEEDS PORT ARM TRIALS ENGINE ACC
 $(foreach name,$(GIVEN),$(eval export GIVEN_$(name) := $$(value $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data ablation speedrun bench bench-peers search audit suspects predict demo export serve report ui test test-ci test-all torture lint format
+.PHONY: help setup data ablation speedrun bench bench-peers search audit suspects predict review demo export serve report ui test test-ci test-all torture lint format
 
 help:  ## This list
 	@echo "make ablation                               a first comparison on embedded data, minutes"
@@ -101,6 +101,12 @@ predict: $(READY)  ## Read IMAGES with RUN, at once with a reader that comes wit
 	@$(HEAD_TO_HEAD) predict $(if $(value RUN),--run "$$GIVEN_RUN") --out "$$GIVEN_OUT" \
 	  $(if $(value OUTPUT),--output "$$GIVEN_OUTPUT") $(if $(value ACCURACY),--accuracy "$$GIVEN_ACCURACY") \
 	  $(if $(value FORMAT),--format "$$GIVEN_FORMAT") -- "$$GIVEN_IMAGES"
+
+review: $(READY)  ## Confirm or correct what is read in IMAGES (below ACCURACY), or doubted in DATA; fills the data set OUTPUT
+	@test -n "$$GIVEN_OUTPUT" || { echo "error: no OUTPUT: give a folder to fill" >&2; exit 2; }
+	@$(HEAD_TO_HEAD) review --port "$$GIVEN_PORT" --out "$$GIVEN_OUT" --output "$$GIVEN_OUTPUT" \
+	  $(if $(value RUN),--run "$$GIVEN_RUN") $(if $(value ACCURACY),--accuracy "$$GIVEN_ACCURACY") \
+	  $(if $(value DATA),--data "$$GIVEN_DATA") -- $(if $(value IMAGES),"$$GIVEN_IMAGES")
 
 serve: $(READY)  ## The champion behind MLflow's own server, on 127.0.0.1
 	@$(HEAD_TO_HEAD) serve --port "$$GIVEN_PORT" --out "$$GIVEN_OUT"

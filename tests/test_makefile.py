@@ -69,6 +69,11 @@ def test_names_arrive_as_they_are(folder, name):
     heard = called(folder, "predict", f"IMAGES={name}", f"OUTPUT={name}", f"OUT={name}")
     assert heard[-2:] == ["--", name]
     assert heard[heard.index("--output") + 1] == heard[heard.index("--out") + 1] == name
+    heard = called(folder, "review", f"IMAGES={name}", f"OUTPUT={name}", f"ACCURACY={name}")
+    assert heard[-2:] == ["--", name]
+    assert heard[heard.index("--output") + 1] == heard[heard.index("--accuracy") + 1] == name
+    heard = called(folder, "review", f"DATA={name}", "OUTPUT=x")
+    assert heard[heard.index("--data") + 1 :] == [name, "--"]
     for target, variable in (
         *(
             ("predict", "RUN"),

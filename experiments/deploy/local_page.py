@@ -35,9 +35,11 @@ _HEADERS = {
 
 
 def local_page(folder: Path, routes: Sequence[Route]) -> Starlette:
-    """The page of four files in a folder, and what it asks for."""
+    """The page of four files in a folder, on a style that all have, and what it asks for."""
+    style = Path(__file__).with_suffix(".css")
     return Starlette(
         routes=[
+            Route(f"/{style.name}", _file(style, "text/css")),
             *(Route(path, _file(folder / name, kind)) for path, (name, kind) in _FILES.items()),
             *routes,
         ],

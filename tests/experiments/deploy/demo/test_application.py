@@ -129,7 +129,7 @@ def test_other_hosts_are_refused(app, host):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/page.js", "/page.css", "/page.svg", "/readers", "/nothing"]
+    "path", ["/", "/page.js", "/page.css", "/local_page.css", "/page.svg", "/readers", "/nothing"]
 )
 def test_every_answer_forbids_what_is_not_from_here(app, path):
     status, headers, _ = ask(app, path)
