@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 PATIENCE, PAUSE = 900.0, 2.0  # seconds
 
 # How often what another client wrote at the same moment is tried again.
-_CONFLICTS = 5
+CONFLICTS = 5
 
 # Of a run: a word of its own, by which it is found when the answer to its making was lost.
 _MADE_AS = "made_as"
@@ -155,7 +155,7 @@ def patient(call: Callable[..., Any], uri: str) -> Callable[..., Any]:
             try:
                 answer = call(*arguments, **options)
             except Exception as error:
-                if _is_conflict(error) and conflicts < _CONFLICTS:
+                if is_conflict(error) and conflicts < CONFLICTS:
                     conflicts += 1
                     time.sleep(PAUSE / 4)
                     continue
@@ -180,7 +180,7 @@ def patient(call: Callable[..., Any], uri: str) -> Callable[..., Any]:
     return waiting
 
 
-def _is_conflict(error: Exception) -> bool:
+def is_conflict(error: Exception) -> bool:
     """Whether another client wrote the same row at this moment, such as the data set of all runs.
 
     MLflow looks whether it is there, and then writes it: of two at once the database refuses one.

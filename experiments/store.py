@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import quote
 
 # Before MLflow: it says what that logs and reports.
-from analysis.tracking_server import ServerClient
+from analysis.tracking_server import CONFLICTS, ServerClient, is_conflict
 
 # isort: split
 import mlflow.store.db.utils as mlflow_database
@@ -123,15 +123,22 @@ def check_store(out: Path) -> None:
 
 
 def patient(call: Callable[..., Any], file: Path) -> Callable[..., Any]:
-    """The call, made again while another program holds the database file. Raises UserError."""
+    """The call, made again while another program holds the database file. Raises UserError.
+
+    Also where two runs that begin at once write the row of the data set that they have in common.
+    """
 
     def waiting(*arguments: Any, **options: Any) -> Any:
         begun = time.monotonic()
         said = False
+        conflicts = 0
         while True:
             try:
                 return call(*arguments, **options)
             except Exception as error:
+                if is_conflict(error) and conflicts < CONFLICTS:
+                    conflicts += 1
+                    continue
                 if not _is_busy(error):
                     raise
                 if time.monotonic() - begun > PATIENCE:

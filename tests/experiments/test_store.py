@@ -177,6 +177,28 @@ def test_out_that_is_a_file(tmp_path):
             ensure_store(out)
 
 
+def test_two_runs_that_begin_at_once_both_have_their_data_set(out, tmp_path):
+    first, second = (Tracker(out).start_run(name, name, {"kind": "run"}) for name in "ab")
+    between = []
+
+    def other_first(_connection, _cursor, statement, *_):
+        """MLflow has looked, and found no such data set; before it writes, the other one does."""
+        if statement.lower().startswith("insert into datasets") and not between:
+            between.append(statement)
+            second.log_data("cells", tmp_path, "digest")
+
+    event.listen(Engine, "before_cursor_execute", other_first)
+    try:
+        first.log_data("cells", tmp_path, "digest")
+    finally:
+        event.remove(Engine, "before_cursor_execute", other_first)
+    first.end()
+    second.end()
+    assert between
+    for run in Tracker(out).all_runs():
+        assert [one.dataset.digest for one in run.inputs.dataset_inputs] == ["digest"]
+
+
 def hold(file, held, seconds):
     database = sqlite3.connect(file, isolation_level=None)
     database.execute("begin exclusive")
