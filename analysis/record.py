@@ -95,12 +95,9 @@ def flaw(folder: Path, tags: Mapping[str, str], *, weights: bool = True) -> str 
 
     weights: whether to read those as well; without, their recorded size is enough.
     """
-    if by := tags.get(REPLACED):
-        return f"was made again as {by}"
-    try:
-        recorded = recorded_digests(tags)
-    except ValueError:
-        return f"its tag {DIGESTS} cannot be read"
+    if (reason := _flaw_of_tags(tags)) is not None:
+        return reason
+    recorded = recorded_digests(tags)
     needed = {PREDICTIONS}
     if not recorded:
         needed |= set(_NEEDED.get(tags.get("kind", ""), ())) - ({WEIGHTS} if not weights else set())
@@ -117,6 +114,16 @@ def flaw(folder: Path, tags: Mapping[str, str], *, weights: bool = True) -> str 
             return f"{name} cannot be read ({error.strerror or error})"
         if not whole:
             return f"{name} is damaged"
+    return None
+
+
+def _flaw_of_tags(tags: Mapping[str, str]) -> str | None:
+    if by := tags.get(REPLACED):
+        return f"was made again as {by}"
+    try:
+        recorded_digests(tags)
+    except ValueError:
+        return f"its tag {DIGESTS} cannot be read"
     return None
 
 
@@ -141,12 +148,9 @@ def recorded_flaw(
     sizes: in bytes, of the files that there are; without, that is not looked at. needed: a file
         without which the run is nothing.
     """
-    if by := tags.get(REPLACED):
-        return f"was made again as {by}"
-    try:
-        recorded = recorded_digests(tags)
-    except ValueError:
-        return f"its tag {DIGESTS} cannot be read"
+    if (reason := _flaw_of_tags(tags)) is not None:
+        return reason
+    recorded = recorded_digests(tags)
     for name in sorted({needed} | recorded.keys()):
         if name not in recorded or (sizes is not None and name not in sizes):
             return f"{name} is missing"
