@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from experiments.data.synthetic.strings import ensure_strings
-from experiments.sweep.process import CODE
+from experiments.sweep.engines.process import CODE
 from experiments.tracking import Tracker
 
 SEED = int(os.environ.get("SEED", "0"))

@@ -215,7 +215,7 @@ def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs of an ablation or a search are made in this process."""
-    monkeypatch.setattr("experiments.sweep.engines.LocalProcesses", InProcess)
+    monkeypatch.setattr("experiments.sweep.engines.engine.LocalProcesses", InProcess)
 
 
 class Store(NamedTuple):

@@ -11,8 +11,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 from experiments.__main__ import main
-from experiments.sweep.processes import LocalProcesses
-from experiments.sweep.runner import Job
+from experiments.sweep.engines.processes import LocalProcesses
+from experiments.sweep.engines.runner import Job
 
 
 class Made:

@@ -125,7 +125,7 @@ def test_analysis_never_imports_torch():
         ),
         ("requests", {"experiments/data/published/download.py", "analysis/tracking_server.py"}),
         ("optuna", {"experiments/search/study.py"}),
-        ("ray", {"experiments/sweep/ray_tasks.py"}),
+        ("ray", {"experiments/sweep/engines/ray_tasks.py"}),
         ("lightning_fabric", {"experiments/training/step.py"}),
     ],
 )

@@ -36,7 +36,7 @@ def search(
     from experiments.files import lock
     from experiments.search.tune import tune
     from experiments.settings.presets import load_preset
-    from experiments.sweep.engines import engine as made_by
+    from experiments.sweep.engines.engine import engine as made_by
     from experiments.sweep.pipeline import ablation_and_report
 
     name, loaded = Path(preset).stem, load_preset(preset)

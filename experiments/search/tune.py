@@ -27,7 +27,7 @@ from experiments.search.worker import Tuned, Worker
 from experiments.settings.config import RunConfig
 from experiments.settings.presets import Preset
 from experiments.settings.search_space import Parameters, Search
-from experiments.sweep.runner import Runner
+from experiments.sweep.engines.runner import Runner
 from experiments.tracking import Tracker
 from experiments.training.build import build_for
 from experiments.training.run import data_folder, load_data, run_name

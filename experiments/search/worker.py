@@ -20,9 +20,9 @@ from experiments.search.study import Study, Tried
 from experiments.search.trial import identity
 from experiments.settings.config import RunConfig, run_config
 from experiments.settings.search_space import cycle_ends, settings
+from experiments.sweep.engines.process import last_line
+from experiments.sweep.engines.runner import Job, Runner
 from experiments.sweep.orchestrator import Count, work
-from experiments.sweep.process import last_line
-from experiments.sweep.runner import Job, Runner
 from experiments.tracking import Tracker
 from experiments.training.standing import Standing, read_standing
 

@@ -17,11 +17,11 @@ from experiments.settings.config import RunConfig
 from experiments.settings.presets import Preset
 from experiments.settings.stages import Data
 from experiments.speed.expected import Ahead, expected
+from experiments.sweep.engines.runner import Job, Runner
 from experiments.sweep.grid import Grid, Run
 from experiments.sweep.orchestrator import duration, work
 from experiments.sweep.plan import Planned, plan, stage_folder
 from experiments.sweep.primary import primary, put_on_record
-from experiments.sweep.runner import Job, Runner
 from experiments.tracking import Tracker
 from experiments.training.build import build_for
 from experiments.training.run import data_folder, load_data

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.settings.config import RunConfig
+from experiments.sweep.engines.process import last_line
+from experiments.sweep.engines.runner import Job
 from experiments.sweep.orchestrator import Count
-from experiments.sweep.process import last_line
-from experiments.sweep.runner import Job
 from experiments.training.run import run_name
 from experiments.training.standing import read_standing
 

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from experiments.sweep.runner import Handle, Job, Runner
+from experiments.sweep.engines.runner import Handle, Job, Runner
 
 _BETWEEN_LOOKS = 0.3  # seconds
 

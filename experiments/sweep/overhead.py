@@ -19,7 +19,7 @@ from experiments.errors import UserError
 from experiments.options import Data
 from experiments.settings.presets import Preset, load_preset
 from experiments.sweep.ablation import ablation
-from experiments.sweep.engines import engine
+from experiments.sweep.engines.engine import engine
 
 _ENGINES = ("local", "ray")
 

@@ -12,7 +12,7 @@ from experiments.settings.older import completed
 from experiments.settings.presets import load_preset
 from experiments.sweep.ablation import ablation
 from experiments.sweep.arm_records import record_arms
-from experiments.sweep.runner import Runner
+from experiments.sweep.engines.runner import Runner
 from experiments.sweep.up_to_date import Report, made_of, note, up_to_date
 from experiments.tracking import Tracker
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from experiments import __main__ as command_line
-from experiments.sweep.process import CODE
+from experiments.sweep.engines.process import CODE
 
 
 def started(folder, *arguments, **environment):

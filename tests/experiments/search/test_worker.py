@@ -22,8 +22,8 @@ from experiments.search.trial import identity
 from experiments.search.worker import Tuned, Worker
 from experiments.settings.config import run_config
 from experiments.settings.search_space import Space
-from experiments.sweep.process import last_line
-from experiments.sweep.runner import Job
+from experiments.sweep.engines.process import last_line
+from experiments.sweep.engines.runner import Job
 from experiments.tracking import Tracker
 
 EPOCHS = 4

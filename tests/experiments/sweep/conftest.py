@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from experiments.sweep import process
+from experiments.sweep.engines import process
 
 FOLLOWS = """
 import time

@@ -4,8 +4,8 @@ import pytest
 
 from experiments.settings.config import run_config
 from experiments.sweep import orchestrator
+from experiments.sweep.engines.runner import Job
 from experiments.sweep.grid import Grid, Run
-from experiments.sweep.runner import Job
 from experiments.training.standing import Standing, write_standing
 from experiments.training.state import Progress
 

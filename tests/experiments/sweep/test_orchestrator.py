@@ -3,8 +3,8 @@
 import pytest
 
 from experiments.sweep import orchestrator
+from experiments.sweep.engines.runner import Job
 from experiments.sweep.orchestrator import Count, duration, work
-from experiments.sweep.runner import Job
 
 
 class Clock:

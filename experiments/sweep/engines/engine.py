@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from experiments.errors import UserError
-from experiments.sweep.processes import LocalProcesses
-from experiments.sweep.runner import Runner
+from experiments.sweep.engines.processes import LocalProcesses
+from experiments.sweep.engines.runner import Runner
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def engine(name: str) -> Iterator[Runner]:
         yield LocalProcesses()
     elif name == "ray":
         try:
-            from experiments.sweep.ray_tasks import ray_tasks
+            from experiments.sweep.engines.ray_tasks import ray_tasks
         except ModuleNotFoundError as error:
             if error.name != "ray":
                 raise

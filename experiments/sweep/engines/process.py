@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from experiments.sweep.engines.runner import Job
 from experiments.sweep.parent import GRACE, VARIABLE
-from experiments.sweep.runner import Job
 
 CODE = Path(__file__).parents[2]
 

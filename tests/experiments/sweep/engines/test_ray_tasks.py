@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from experiments.errors import UserError
-from experiments.sweep import node
-from experiments.sweep.runner import Job
+from experiments.sweep.engines import node
+from experiments.sweep.engines.runner import Job
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install --editable '.[ray]'")
 
@@ -18,7 +18,7 @@ from ray.exceptions import (  # noqa: E402
     WorkerCrashedError,
 )
 
-from experiments.sweep import ray_tasks  # noqa: E402
+from experiments.sweep.engines import ray_tasks  # noqa: E402
 
 ADDRESS = "127.0.0.1:6379"
 

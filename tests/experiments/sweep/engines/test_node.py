@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from experiments.errors import UserError
-from experiments.sweep import node
+from experiments.sweep.engines import node
+from experiments.sweep.engines.runner import Job
 from experiments.sweep.parent import VARIABLE
-from experiments.sweep.runner import Job
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from experiments.sweep import processes
-from experiments.sweep.processes import LocalProcesses
-from experiments.sweep.runner import Job
+from experiments.sweep.engines import processes
+from experiments.sweep.engines.processes import LocalProcesses
+from experiments.sweep.engines.runner import Job
 
 
 def machine(monkeypatch, gpus, visible=None):

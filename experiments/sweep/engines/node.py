@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from experiments.errors import UserError
+from experiments.sweep.engines.process import LocalProcess
+from experiments.sweep.engines.runner import Job
 from experiments.sweep.parent import VARIABLE
-from experiments.sweep.process import LocalProcess
-from experiments.sweep.runner import Job
 
 _BETWEEN_LOOKS = 0.1  # seconds
 # What a job reads of the environment.

@@ -5,9 +5,9 @@ import signal
 import subprocess
 import sys
 
-from experiments.sweep import process
-from experiments.sweep.process import LocalProcess
-from experiments.sweep.runner import Job
+from experiments.sweep.engines import process
+from experiments.sweep.engines.process import LocalProcess
+from experiments.sweep.engines.runner import Job
 
 
 def test_a_job_is_a_command_of_this_program_whose_log_keeps_what_it_says(tmp_path):

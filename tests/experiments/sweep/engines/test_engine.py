@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from experiments.errors import UserError
-from experiments.sweep.engines import engine
-from experiments.sweep.processes import LocalProcesses
+from experiments.sweep.engines.engine import engine
+from experiments.sweep.engines.processes import LocalProcesses
 
 
 def test_by_default_processes_of_this_machine():
@@ -24,7 +24,7 @@ def test_another_name_is_refused_before_anything_is_made(cli, tmp_path, command)
 
 
 def test_without_ray_the_line_says_how_to_install_it(monkeypatch):
-    monkeypatch.delitem(sys.modules, "experiments.sweep.ray_tasks", raising=False)
+    monkeypatch.delitem(sys.modules, "experiments.sweep.engines.ray_tasks", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"pip install .*'\.\[ray\]'"), engine("ray"):
         pass
@@ -37,6 +37,6 @@ def test_on_windows_a_line_says_where_else(monkeypatch):
 
 
 def test_a_module_of_ours_that_is_missing_is_a_bug(monkeypatch):
-    monkeypatch.setitem(sys.modules, "experiments.sweep.ray_tasks", None)
+    monkeypatch.setitem(sys.modules, "experiments.sweep.engines.ray_tasks", None)
     with pytest.raises(ModuleNotFoundError, match="ray_tasks"), engine("ray"):
         pass

@@ -8,8 +8,8 @@ from collections import Counter
 import torch
 
 from experiments.sweep.cores import cores
-from experiments.sweep.process import LocalProcess
-from experiments.sweep.runner import Job
+from experiments.sweep.engines.process import LocalProcess
+from experiments.sweep.engines.runner import Job
 
 
 class LocalProcesses:

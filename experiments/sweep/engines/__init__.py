@@ -1,0 +1,1 @@
+"""Who makes jobs: local processes, or Ray."""
