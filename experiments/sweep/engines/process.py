@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import experiments
 from experiments.sweep.engines.runner import Job
 from experiments.sweep.parent import GRACE, VARIABLE
 
-CODE = Path(__file__).parents[2]
+CODE = Path(str(experiments.__file__)).parents[1]
 
 
 class LocalProcess:

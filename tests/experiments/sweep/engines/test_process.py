@@ -1,9 +1,11 @@
 """A job as a process: what it is started with, what it says, and how it stops."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 from experiments.sweep.engines import process
 from experiments.sweep.engines.process import LocalProcess
@@ -43,6 +45,9 @@ def test_a_run_is_given_a_pipe_that_says_that_this_process_lives(spawned, tmp_pa
     handle = LocalProcess(Job(["a", "b"], tmp_path / "x.log"))
     (command, environment) = spawned[0]
     assert command[1:] == ["-P", "-m", "experiments", "a", "b"]
+    # The code that this process runs, not what is installed beside it.
+    first, *_ = environment["PYTHONPATH"].split(os.pathsep)
+    assert Path(first) == Path(__file__).parents[4]
     assert json.dumps(environment)  # whole, with what this process has
     assert handle.poll() is None
     # As the system does, however this process ends.
