@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 # Before MLflow: of its own it would try again for minutes without a word, print the address of each
@@ -23,7 +23,7 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import requests
-from mlflow.entities import Run
+from mlflow.entities import LoggedModel, Run
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking import MlflowClient
 from requests.exceptions import ChunkedEncodingError
@@ -47,6 +47,8 @@ _MADE_AS = "made_as"
 _LATER = {408, 425, 429, 500, 502, 503, 504}
 _PAGE = 1_000
 
+_Made = TypeVar("_Made")
+
 
 class ServerClient:
     """MLflow's client of a server, with all of its methods, each as patient as `patient`."""
@@ -63,18 +65,35 @@ class ServerClient:
         """As MLflow's, but once, also where the server made it and its answer was lost."""
         word = uuid4().hex
         marked = {**tags, _MADE_AS: word}
+        condition = f"tags.{_MADE_AS} = '{word}'"
+        return self._once(
+            lambda: self._client.create_run(experiment_id, tags=marked, run_name=run_name),
+            lambda: self._client.search_runs([experiment_id], condition),
+        )
+
+    def create_logged_model(
+        self, experiment_id: str, *, source_run_id: str, **about: Any
+    ) -> LoggedModel:
+        """As MLflow's, but once, as for `create_run`: a run has one."""
+        condition = f"source_run_id = '{source_run_id}'"
+        return self._once(
+            lambda: self._client.create_logged_model(
+                experiment_id, source_run_id=source_run_id, **about
+            ),
+            lambda: self._client.search_logged_models([experiment_id], condition),
+        )
+
+    def _once(self, create: Callable[[], _Made], find: Callable[[], Sequence[_Made]]) -> _Made:
+        """What is made, or what an attempt made whose answer was lost."""
         attempts = 0
 
-        def create() -> Run:
+        def attempt() -> _Made:
             nonlocal attempts
             attempts += 1
-            if attempts > 1:
-                condition = f"tags.{_MADE_AS} = '{word}'"
-                if found := self._client.search_runs([experiment_id], condition):
-                    return found[0]
-            return self._client.create_run(experiment_id, tags=marked, run_name=run_name)
+            found = find() if attempts > 1 else ()
+            return found[0] if found else create()
 
-        made: Run = patient(create, self.uri)()
+        made: _Made = patient(attempt, self.uri)()
         return made
 
     def list_artifacts(self, run: Run) -> dict[str, int]:

@@ -11,12 +11,15 @@ from typing import Any
 from experiments.store import Client
 
 # isort: split
+from mlflow import MlflowException
 from mlflow.data import sources
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import DatasetInput, InputTag, LoggedModelStatus, Metric, Param, RunTag
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_IS_EXTERNAL
 
 from analysis.record import DIGESTS, digest
+from analysis.tracking_server import is_conflict
 
 # Curves stand under this prefix, apart from the final metrics: MLflow takes the value at the last
 # step for a metric's own, and the last epoch is not the one that is kept.
@@ -78,9 +81,41 @@ class RunRecord:
         """Final metrics."""
         self._log_at(step, metrics)
 
-    def _log_at(self, step: int, metrics: dict[str, float]) -> None:
+    def log_model(
+        self,
+        name: str,
+        params: dict[str, Any],
+        metrics: dict[str, float],
+        data: tuple[str, str],
+    ) -> None:
+        """The trained model beside MLflow's others, to be searched by settings, metrics and data.
+
+        Its files are the run's, so it has none of its own. A run that goes on has one model.
+        metrics: final ones, which the run gets as well. data: the name and the digest of the set.
+        """
+        experiment = self._client.get_run(self.run_id).info.experiment_id
+        known = self._client.search_logged_models(
+            [experiment], f"source_run_id = '{self.run_id}'", max_results=1
+        )
+        model = next(iter(known), None) or self._client.create_logged_model(
+            experiment,
+            name=name,
+            source_run_id=self.run_id,
+            tags={MLFLOW_MODEL_IS_EXTERNAL: "true"},
+            params={key: str(value) for key, value in params.items()},
+        )
+        try:
+            self._log_at(0, metrics, model.model_id, *data)
+        except MlflowException as error:
+            # They are there: a server wrote them, and its answer was lost.
+            if not is_conflict(error):
+                raise
+        self._client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+
+    def _log_at(self, step: int, metrics: dict[str, float], *of_model: str) -> None:
+        """of_model: id of the model that they are about, and its data's name and digest."""
         now = time.time_ns() // 1_000_000
-        entries = [Metric(key, value, now, step) for key, value in metrics.items()]
+        entries = [Metric(key, value, now, step, *of_model) for key, value in metrics.items()]
         self._client.log_batch(self.run_id, metrics=entries, synchronous=True)
 
     def log_file(self, file: Path) -> None:

@@ -14,7 +14,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.page.arm_names import PLAIN, Look, looks
+from analysis.page.arm_names import PLAIN, Look
 from analysis.page.style import grid, legend, logarithmic, name_rows, panels, spread, style
 from analysis.statistics.intervals import Interval
 
@@ -184,23 +184,6 @@ def calibration(
     return figure
 
 
-def learning_curves(curves: pd.DataFrame, looks: Looks, names: Names) -> Figure:
-    """Validation by epoch: the mean over seeds, and from the lowest to the highest.
-
-    curves: arm, epoch (from 1), exact_match; several rows of an epoch are several seeds.
-    """
-    arms = list(dict.fromkeys(curves["arm"]))
-    with style():
-        figure, (axis,) = panels(1, 4.6 + 0.2 * len(arms))
-        for arm in arms:
-            own = curves[curves["arm"] == arm]
-            spread(axis, own["epoch"], 100 * own["exact_match"], looks[arm], names[arm])
-        axis.set(xlabel="epoch", ylabel="exact match on validation, percent", ylim=(0, 101))
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        legend(figure, axis)
-    return figure
-
-
 def costs(table: pd.DataFrame, looks: Looks, names: Names) -> Figure:
     """Exact match and what it costs, a row an arm, costs on logarithmic axes.
 
@@ -224,25 +207,4 @@ def costs(table: pd.DataFrame, looks: Looks, names: Names) -> Figure:
                 logarithmic(axis, values, 3)
             axis.tick_params(axis="x", labelsize=12)
         name_rows(axes[0], [names[arm] for arm in table["arm"]])
-    return figure
-
-
-def budget(table: pd.DataFrame) -> Figure:
-    """The best score so far against what it cost, a line a study.
-
-    table: study, epochs (trained so far), best.
-    """
-    studies = list(dict.fromkeys(table["study"]))
-    drawn = looks(studies)
-    with style():
-        figure, (axis,) = panels(1, 4.6 + 0.2 * len(studies))
-        for study in studies:
-            own, look = table[table["study"] == study], drawn[study]
-            axis.step(
-                own["epochs"], 100 * own["best"], where="post", color=look.colour, linewidth=2,
-                dashes=look.dashes or (None, None), marker=look.marker, markersize=5, label=study,
-            )  # fmt: skip
-        axis.set(xlabel="epochs trained", ylabel="best on validation so far, percent")
-        axis.set_ylim(bottom=0)
-        legend(figure, axis)
     return figure

@@ -6,7 +6,7 @@ from functools import partial
 
 import pandas as pd
 
-from analysis.page import figures
+from analysis.page import curves, figures
 from analysis.page.formats import amount, mean_and_spread
 from analysis.page.page import Page
 from analysis.sections.base import register
@@ -110,23 +110,23 @@ def _curves(page: Page, chapter: Chapter) -> None:
     if history.empty:
         page.text("No curves are at hand.")
         return
-    curves = pd.DataFrame(
+    grown = pd.DataFrame(
         {
             "arm": history["run_id"].map(drawn["label"]),
             "epoch": history["step"] + 1,
             "exact_match": history["value"],
         }
     )
-    curves["arm"] = pd.Categorical(curves["arm"], chapter.drawn)
-    curves = curves.sort_values("arm", kind="stable").astype({"arm": str})
-    last = curves["epoch"].max()
+    grown["arm"] = pd.Categorical(grown["arm"], chapter.drawn)
+    grown = grown.sort_values("arm", kind="stable").astype({"arm": str})
+    last = grown["epoch"].max()
     page.chart(
         chapter.chart(
-            partial(figures.learning_curves, curves, chapter.looks, chapter.names),
-            curves,
+            partial(curves.learning_curves, grown, chapter.looks, chapter.names),
+            grown,
             "learning",
             f"Exact match on validation by epoch, up to epoch {last}, for "
-            + ", ".join(chapter.names[arm] for arm in dict.fromkeys(curves["arm"]))
+            + ", ".join(chapter.names[arm] for arm in dict.fromkeys(grown["arm"]))
             + ".",
             "Exact match on the validation part by epoch: the mean over seeds and folds, shaded "
             "from the lowest to the highest. The epoch that was kept is the best of these, and no "

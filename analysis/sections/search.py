@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.findings.search import SearchResult, Study, search_results
-from analysis.page import figures
+from analysis.page import curves
 from analysis.page.formats import amount, count, p_value, percent, points, signed
 from analysis.page.page import Page, code
 from analysis.sections.base import register
@@ -84,7 +84,7 @@ def _budget(page: Page, chapter: Chapter, tuning: SearchResult, number: int) -> 
     )
     page.chart(
         chapter.chart(
-            lambda: figures.budget(table),
+            lambda: curves.budget(table),
             table,
             f"search{number or ''}-budget",
             f"Best selected exact match on validation against the epochs trained so far. At the "

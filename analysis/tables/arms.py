@@ -18,13 +18,18 @@ OF_A_RUN = ("config.seed", "config.fold")
 # What may differ between two arms that are compared for their loss: it comes with the loss.
 _OF_THE_LOSS = ("config.loss", "config.decoder", "config.hidden")
 
+# What may differ between arms that are compared for how many images they learnt from: with fewer
+# images an epoch has fewer steps.
+_OF_SIZE = ("config.train_images", "config.epochs")
+
 
 @dataclass(frozen=True)
 class Section:
     """The runs of one data set and split, which can be compared with each other.
 
     runs: with the columns `arm` (everything but seed and fold), `twin` (the same but for the loss),
-        `plain` (the same but for the averaging of weights) and `label`, the arm's name for people.
+        `plain` (the same but for the averaging of weights), `sized` (the same but for the number of
+        training images and the epochs) and `label`, the arm's name for people.
     """
 
     dataset: str
@@ -57,6 +62,7 @@ def sections(results: Results) -> list[Section]:
             arm=join(runs[config].assign(start=start["arm"])),
             twin=join(runs[apart].assign(start=start["twin"])),
             plain=join(runs[[c for c in config if c != "config.ema"]].assign(start=start["arm"])),
+            sized=join(runs[[c for c in config if c not in _OF_SIZE]].assign(start=start["arm"])),
             label=_labels(runs, config, tuned) + start["label"].map(lambda s: s and f" start={s}"),
         )
         # What two arms started from can differ in more than its name says.

@@ -5,8 +5,12 @@
                 without those whose identical copies carry different labels
     kfold       every labelled image is in the test part of one fold, whole groups at a time
 
+Of the training part a run may learn from a few images alone (`train_images`); validation, test and
+what counts as leak-free are the same for any number of them.
+
 A group is all images with identical pixels. Which group goes where depends on file names, on the
-seed for validation, and on nothing else: not on the order of lists, not on the machine.
+seed for validation and for which images are the few, and on nothing else: not on the order of
+lists, not on the machine.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from experiments.data.cells import LABELLED_PARTS
@@ -37,6 +42,8 @@ class SplitSettings(Protocol):
     def folds(self) -> int: ...
     @property
     def fold(self) -> int: ...
+    @property
+    def train_images(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,8 @@ def _split(images: Images, config: SplitSettings) -> Split:
     val = own_val or _cut(images, train, config.val_fraction, "validation", config.seed)
     held = {images.groups[i] for i in val}
     train = [i for i in train if images.groups[i] not in held]
+    if config.train_images:
+        train = _first(images, train, config.train_images, config.seed)
     return Split(tuple(train), tuple(val), tuple(test), tuple(human), clean)
 
 
@@ -151,6 +160,15 @@ def _cut(
             break
         held += members
     return sorted(held)
+
+
+def _first(images: Images, pool: list[int], count: int, seed: int) -> list[int]:
+    """So many, in an order that seed and file names decide: fewer are a part of more."""
+    groups = _shuffled(images, pool, "first", seed)
+    dealt = (
+        i for of_group in groups for i in sorted(of_group, key=lambda i: images.rows[i].filename)
+    )
+    return sorted(islice(dealt, count))
 
 
 def _fold(images: Images, pool: list[int], folds: int, fold: int) -> list[int]:

@@ -63,6 +63,8 @@ class RunConfig(Frozen):
     val_fraction: how much of the training part is held back for selection.
     test_fraction: how much of a folder without lists is the test part.
     folds, fold: of the split kfold, how many there are, and which one (from 0) is the test part.
+    train_images: so many of the training images, or all where there are fewer; 0 for all. Which,
+        the seed decides: fewer are a part of more.
     label_noise: the share of labels that are changed on purpose, to see what finds them.
     loss_options: of the loss, which explains them (see losses/).
     decoder: one of models.DECODERS; by default the first that fits the loss.
@@ -87,6 +89,7 @@ class RunConfig(Frozen):
     test_fraction: float = Field(0.2, gt=0, lt=1)
     folds: int = Field(5, ge=2, le=1000)
     fold: int = Field(0, ge=0, lt=1000)
+    train_images: int = Field(0, ge=0, le=100_000_000)
     label_noise: Fraction = 0
     charset: str = Field("0123456789.-", min_length=1, max_length=1000)
     max_length: int = Field(10, ge=1, le=1000)

@@ -158,15 +158,15 @@ def _log_results(
         if part != "human":  # which has no labels
             found = label_losses(fitted.model, fitted.objective, pixels, texts)
             losses[part] = dict(zip(at, found, strict=True))
-    record.log_metrics(
-        {
-            "best_epoch": float(fitted.progress.best),
-            "val.loss": fitted.progress.kept.loss,
-            "train.seconds": fitted.progress.seconds,
-            **label_metrics(images, split, config.split, readings),
-            **human_metrics(images, split, readings.get("human", {})),
-        }
-    )
+    metrics = {
+        "train.images": float(len(split.train)),
+        "best_epoch": float(fitted.progress.best),
+        "val.loss": fitted.progress.kept.loss,
+        "train.seconds": fitted.progress.seconds,
+        **label_metrics(images, split, config.split, readings),
+        **human_metrics(images, split, readings.get("human", {})),
+    }
+    record.log_model(run_name(config), config.flat(), metrics, (images.name, images.digest))
     with tempfile.TemporaryDirectory() as making:
         settings = Path(making, SETTINGS)
         settings.write_text(config.model_dump_json(indent=1), encoding="utf-8")

@@ -145,3 +145,16 @@ def test_a_run_whose_answer_was_lost_is_made_once(fake, made):
     # It is looked for by the word that it was made with.
     tags = {tag["key"]: tag["value"] for tag in json.loads(fake.asked[0][1])["tags"]}
     assert tags["made_as"] in fake.asked[1][1].decode()
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_model_whose_answer_was_lost_is_made_once(fake, made):
+    model = {"info": {"model_id": "m-1", "experiment_id": "1", "name": "a", "source_run_id": "r"}}
+    found = (200, {"models": [model] if made else []})
+    fake.answers = [(None, None), found, (200, {"model": model})]
+    one = ServerClient(fake.uri).create_logged_model("1", source_run_id="r", name="a")
+    assert one.model_id == "m-1"
+    asked = [name for name, _ in fake.asked]
+    create = "logged-models"
+    assert asked == [create, "search"] if made else [create, "search", create]
+    assert "source_run_id = 'r'" in fake.asked[1][1].decode()

@@ -4,6 +4,8 @@ import multiprocessing
 import sqlite3
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelStatus
 
 from experiments.errors import UserError
 from experiments.tracking import Tracker
@@ -206,3 +208,28 @@ def test_reading_makes_nothing(tmp_path):
     with pytest.raises(UserError, match="make ablation"):
         Tracker(tmp_path / "gone", reading=True)
     assert not (tmp_path / "gone").exists()
+
+
+def test_a_run_has_one_model_that_is_found_by_its_metrics_its_settings_and_its_data(tmp_path):
+    tracker = Tracker(tmp_path)
+    for number, right in enumerate((0.5, 0.9)):
+        with tracker.recording("a run", f"hash{number}", {"kind": "run"}) as record:
+            for _ in range(2):  # the second time it goes on, after a kill
+                record.log_model(
+                    "a-run", {"loss": f"loss{number}"}, {"val.exact_match": right}, ("cells", "d1")
+                )
+    client = MlflowClient(tracker.uri)
+
+    def found(condition, digest="d1"):
+        models = client.search_logged_models(
+            [tracker.experiment_id],
+            condition,
+            datasets=[{"dataset_name": "cells", "dataset_digest": digest}],
+        )
+        return [(one.source_run_id, one.status) for one in models]
+
+    assert found("metrics.`val.exact_match` > 0.8") == [(record.run_id, LoggedModelStatus.READY)]
+    assert found("params.loss = 'loss1'") == [(record.run_id, LoggedModelStatus.READY)]
+    assert found("metrics.`val.exact_match` > 0.8", "d2") == []
+    # The run has its metrics as well.
+    assert client.get_run(record.run_id).data.metrics == {"val.exact_match": 0.9}

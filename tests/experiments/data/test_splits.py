@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -411,3 +412,33 @@ def test_the_split_of_a_folder_is_the_same_on_every_machine():
     numbers = [6, 7, 12, 16, 18, 22, 26, 27, 34, 41, 47, 56, 57]
     assert [images.rows[i].filename for i in split.test] == [f"{n}.jpg" for n in numbers]
     assert split.digest(images) == "1aa2424c73ee04c3"
+
+
+# --- a few of the training images
+
+
+@given(data_sets(), kinds, seeds, st.integers(1, 40), st.integers(1, 40), st.randoms())
+@modest
+def test_fewer_training_images_are_a_part_of_more_and_nothing_else_changes(
+    images, kind, seed, few, more, random
+):
+    few, more = sorted((few, more))
+    whole, less, least = (
+        make_split(images, kind, 0.2, seed, train_images=count) for count in (0, more, few)
+    )
+    assert len(least.train) == min(few, len(whole.train))
+    assert set(least.train) <= set(less.train) <= set(whole.train)
+    for split in (less, least):
+        assert replace(split, train=whole.train) == whole
+    # The order of the lists has no say.
+    other = shuffled(images, random)
+    again = make_split(other, kind, 0.2, seed, train_images=few)
+    assert names(other, again.train) == names(images, least.train)
+
+
+def test_another_seed_has_other_images():
+    images = images_of([("train", n) for n in range(200)] + [("val", 600), ("dev", 500)])
+    first, second = (
+        set(make_split(images, "published", 0.2, seed, train_images=50).train) for seed in (0, 1)
+    )
+    assert first != second

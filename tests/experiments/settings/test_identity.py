@@ -37,6 +37,7 @@ OTHER = {
     "test_fraction": 0.3,
     "folds": (6, {"split": "kfold"}),
     "fold": (1, {"split": "kfold"}),
+    "train_images": 500,
     "label_noise": 0.02,
     "charset": "0123456789",
     "max_length": 9,
