@@ -13,6 +13,9 @@ from analysis.record import EXPERIMENT, STORE, address
 from experiments.ports import listening
 from experiments.store import check_store, look
 
+# MLflow's pages for models in training: by default it shows those for language models.
+_TRAINING = "workflowType=machine_learning"
+
 
 def browse(out: Path, port: int) -> NoReturn:
     """Become MLflow's own pages of the store of `out`, on this machine alone. Raises UserError."""
@@ -39,17 +42,19 @@ def _links(out: Path, port: int) -> dict[str, str]:
         ).fetchone()
     page = f"http://127.0.0.1:{port}/#"
     if found is None:
-        return {"runs": page}
-    runs = f"{page}/experiments/{found[0]}/runs"
+        return {"runs": f"{page}?{_TRAINING}"}
+    of_experiment = f"{page}/experiments/{found[0]}"
 
     def listed(kind: str, by: str) -> str:
         chosen = {"searchFilter": f"tags.kind = '{kind}'", "orderByKey": f"metrics.`{by}`"}
-        return f"{runs}?{urlencode(chosen | {'orderByAsc': 'false'}, quote_via=quote)}"
+        asked = urlencode(chosen | {"orderByAsc": "false"}, quote_via=quote)
+        return f"{of_experiment}/runs?{asked}&{_TRAINING}"
 
     each = listed("run", "val.exact_match")
     return {
         "arms": listed("arm", "exact_match"),
         "runs": each,
         "curves": f"{each}&compareRunsMode=CHART",
-        "champion": f"{page}/models",
+        "models": f"{of_experiment}/models?{_TRAINING}",
+        "champion": f"{page}/models?{_TRAINING}",
     }

@@ -59,7 +59,10 @@ def test_its_pages_are_named_by_what_they_show(out, free_port, monkeypatch, caps
     ui.browse(out, free_port)
     said = capsys.readouterr().out.splitlines()
     links = {what: link.strip() for what, _, link in (line.partition(":") for line in said)}
-    assert set(links) == {"arms", "runs", "curves", "champion"}
+    assert set(links) == {"arms", "runs", "curves", "models", "champion"}
+    # Pages for models in training, not for chats.
+    for link in links.values():
+        assert parse_qs(link.partition("?")[2])["workflowType"] == ["machine_learning"]
     (experiment,) = Tracker(out)._client.search_experiments(filter_string="name = 'head-to-head'")
     for kind, shown in (("arm", "arms"), ("run", "runs")):
         page, _, asked = links[shown].partition("?")
