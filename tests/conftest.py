@@ -196,12 +196,6 @@ def make_cells(tmp_path_factory: pytest.TempPathFactory) -> MakeCells:
     return make
 
 
-@pytest.fixture(autouse=True)
-def pillows_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put back what reading an image under a limit of a test's own leaves in Pillow."""
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-
-
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """A report's figures are empty: they have tests of their own, and take seconds to draw."""

@@ -110,8 +110,10 @@ def _opened(name: str, content: bytes) -> Iterator[Image.Image]:
 
 
 def _rgb(name: str, content: bytes, on_large: Callable[[], object]) -> Image.Image:
-    # Beyond this Pillow itself refuses, also what is packed inside of another format.
-    Image.MAX_IMAGE_PIXELS = 4 * PIXELS.value()
+    # Beyond its own limit Pillow refuses, also what is packed inside of another format. It is one
+    # of the whole process, a notebook's say: left alone but where the user allows more than it.
+    if Image.MAX_IMAGE_PIXELS is not None and PIXELS.value() > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = PIXELS.value()
     try:
         with Image.open(BytesIO(content)) as file:
             if why := PIXELS.exceeded(pixels := file.width * file.height):

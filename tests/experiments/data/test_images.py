@@ -17,7 +17,7 @@ from torchvision import transforms
 
 from experiments.data import images as module
 from experiments.data.cells import read_cells
-from experiments.data.decode import open_rgb
+from experiments.data.decode import decode, open_rgb
 from experiments.data.images import data_digest, load_images
 from experiments.errors import UserError
 from tests.editing import replace_row, rewrite, rows_of
@@ -373,3 +373,15 @@ def test_nothing_is_written_into_the_folder(folder):
     before = listing()
     load(folder)
     assert listing() == before
+
+
+@pytest.mark.parametrize(("allowed", "limit"), [("200", 500), ("1000", 1000)])
+def test_the_limit_that_pillow_has_for_the_process_is_only_ever_raised(
+    folder, monkeypatch, allowed, limit
+):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    monkeypatch.setenv("HEAD_TO_HEAD_MAX_PIXELS", allowed)
+    image = folder / "small.png"
+    Image.new("L", (10, 10)).save(image)
+    decode(image, 8, 8, 1)
+    assert limit == Image.MAX_IMAGE_PIXELS
