@@ -239,7 +239,8 @@ def _hopeless(error: BaseException) -> str | None:
 def _away(error: BaseException) -> str | None:
     """How the server is away for now; None for any other error."""
     for one in _chain(error):
-        if isinstance(one, requests.exceptions.Timeout):
+        # A read that takes too long is a ConnectionError to requests, as it was given up.
+        if isinstance(one, requests.exceptions.Timeout) or "Read timed out" in str(one):
             return "does not answer in time"
         if isinstance(one, requests.exceptions.RetryError) or _status(one) in _LATER:
             return "answers that it cannot for now"

@@ -41,7 +41,7 @@ class RunRecord:
         self._digests: dict[str, str] = {}
         self._monitor = None
         if monitored_at is not None:
-            self._monitor = SystemMetricsMonitor(  # type: ignore[no-untyped-call]
+            self._monitor = _Monitor(  # type: ignore[no-untyped-call]
                 run_id, resume_logging=True, tracking_uri=monitored_at
             )
             self._monitor.start()  # type: ignore[no-untyped-call]
@@ -130,3 +130,13 @@ class RunRecord:
         if status == "FINISHED" and self._digests:
             self.set_tags({DIGESTS: json.dumps(self._digests)})
         self._client.set_terminated(self.run_id, status)
+
+
+class _Monitor(SystemMetricsMonitor):
+    """The machine's load; what it was while the store was away is left out."""
+
+    def monitor(self) -> None:
+        """MLflow's own ends for good, without a word, when the store does not answer once."""
+        while not self._shutdown_event.is_set():
+            super().monitor()  # type: ignore[no-untyped-call]
+            self._shutdown_event.wait(self.sampling_interval)

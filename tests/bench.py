@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import signal
@@ -12,6 +13,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -138,6 +140,22 @@ def moment(out: Path, began: float) -> str:
 def _kill(process: psutil.Process) -> None:
     with suppress(psutil.NoSuchProcess):
         process.send_signal(signal.SIGKILL)
+
+
+def tried(out: Path) -> list[dict[str, Any]]:
+    """What each trial of the searches drew and scored; each was recorded once, and ended well."""
+    recorded = [run.data.tags for run in Tracker(out).all_runs() if "trial" in run.data.tags]
+    names = Counter((tags["study"], tags["trial"]) for tags in recorded)
+    searches = [json.loads(file.read_text()) for file in sorted(out.glob("search/*/search.json"))]
+    studies = [study for search in searches for study in search["studies"]]
+    wanted = {(study["study"], str(one["number"])) for study in studies for one in study["trials"]}
+    assert names == dict.fromkeys(wanted, 1)
+    assert {tags["state"] for tags in recorded} <= {"complete"}
+    trials = [{"study": study["study"], **one} for study in studies for one in study["trials"]]
+    for trial in trials:
+        # Who made it, and in which time, is another one's each time.
+        del trial["owner"], trial["about"]["seconds"]
+    return trials
 
 
 def found(out: Path) -> dict[str, tuple[str, str]]:

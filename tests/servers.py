@@ -102,6 +102,18 @@ class TrackingServer:
             assert time.monotonic() - begun < seconds, log.read_text()[-2000:]
             time.sleep(0.3)
 
+    def pause(self) -> None:
+        """It takes connections, and answers none."""
+        self._send(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """After a pause."""
+        self._send(signal.SIGCONT)
+
+    def _send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        os.killpg(self._process.pid, number)
+
     def stop(self) -> None:
         """It and its workers."""
         if self._process is not None:

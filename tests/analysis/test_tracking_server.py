@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -12,6 +13,9 @@ from analysis.place import StoreError
 from analysis.tracking_server import ServerClient
 
 RUN = {"info": {"run_id": "a" * 32, "experiment_id": "1", "artifact_uri": "mlflow-artifacts:/1/a"}}
+
+
+HANGS = "hangs"
 
 
 class Fake:
@@ -26,7 +30,9 @@ class Fake:
                 content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 fake.asked.append((self.path.partition("?")[0].rpartition("/")[2], content))
                 status, said = fake.answers.pop(0) if len(fake.answers) > 1 else fake.answers[0]
-                if status is None:
+                if status is HANGS:
+                    time.sleep(2)
+                if status in (None, HANGS):
                     return self.connection.close()
                 self.send_response(status)
                 body = said if isinstance(said, bytes) else json.dumps(said).encode()
@@ -87,6 +93,14 @@ def test_it_waits_for_one_that_is_not_there_yet(fake, caplog):
     finally:
         again[0].stop()
     assert len(caplog.messages) == 1
+
+
+def test_one_that_hangs_is_not_called_unreachable(fake, monkeypatch, caplog):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    fake.answers = [(HANGS, None), (200, {"run": RUN})]
+    assert ServerClient(fake.uri).get_run("a" * 32).info.run_id == "a" * 32
+    (said,) = caplog.messages
+    assert "does not answer in time" in said
 
 
 def test_its_patience_ends_with_a_line(fake, monkeypatch):

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import sqlite3
+import time
 
 import pytest
 from mlflow import MlflowClient
@@ -233,3 +234,24 @@ def test_a_run_has_one_model_that_is_found_by_its_metrics_its_settings_and_its_d
     assert found("metrics.`val.exact_match` > 0.8", "d2") == []
     # The run has its metrics as well.
     assert client.get_run(record.run_id).data.metrics == {"val.exact_match": 0.9}
+
+
+@pytest.mark.slow
+def test_the_load_of_the_machine_is_sampled_on_after_an_absence(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    answers, asked = MlflowClient.get_run, []
+
+    def away_at_first(client, run_id):
+        asked.append(run_id)
+        if len(asked) < 4:
+            raise ConnectionError
+        return answers(client, run_id)
+
+    record = Tracker(tmp_path).start_run("a run", "hash", {"kind": "run"})
+    monkeypatch.setattr(MlflowClient, "get_run", away_at_first)
+    begun = time.monotonic()
+    while len(asked) < 8 and time.monotonic() - begun < 30:
+        time.sleep(0.05)
+    record.end()
+    (run,) = Tracker(tmp_path).all_runs()
+    assert any(key.startswith("system/") for key in run.data.metrics)

@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 from experiments.sweep.cores import cores
-from tests.bench import OF_COMMANDS, Bench, found
+from tests.bench import OF_COMMANDS, Bench, found, tried
 
 pytest.importorskip("ray", reason="needs Ray: pip install --editable '.[ray]'")
 
@@ -108,26 +108,34 @@ def cluster() -> Iterator[Cluster]:
 
 
 def trains(node: psutil.Process) -> bool:
-    """Whether a run of the node has kept a checkpoint, and goes on."""
+    """Whether a run or a trial of the node has kept a checkpoint, and goes on."""
     for process in node.children(recursive=True):
         line = said_by(process)
-        if "experiments" in line and "train" in line:
-            settings = Path(line[line.index("--config") + 1])
-            if settings.with_name("checkpoint.safetensors").exists():
-                return True
+        if "experiments" not in line:
+            continue
+        if "train" in line:
+            folder = Path(line[line.index("--config") + 1]).parent
+        elif "trial" in line:
+            folder = Path(line[line.index("trial") + 1])
+        else:
+            continue
+        if (folder / "checkpoint.safetensors").exists():
+            return True
     return False
 
 
 def went_on(out: Path) -> int:
-    """How many runs began, at last, at a later epoch than the first."""
-    said = (log.read_text(encoding="utf-8") for log in (out / "logs").glob("*.log"))
+    """How many runs and trials began, at last, at a later epoch than the first."""
+    logs = [*out.glob("logs/*.log"), *out.glob("search/*/*/*/log.txt")]
+    said = (log.read_text(encoding="utf-8") for log in logs)
     firsts = [re.search(r"epoch +(\d+)", text) for text in said]
     return sum(first is not None and int(first[1]) > 1 for first in firsts)
 
 
 @pytest.mark.long
-def test_a_node_is_killed_in_the_middle(cluster, tmp_path):
-    bench = Bench("ablation", tmp_path)
+@pytest.mark.parametrize("command", ["ablation", "search"])
+def test_a_node_is_killed_in_the_middle(command, cluster, tmp_path):
+    bench = Bench(command, tmp_path)
     bench.finish(tmp_path / "whole")
     out = tmp_path / "broken"
     _, victim = cluster.nodes()
@@ -138,4 +146,6 @@ def test_a_node_is_killed_in_the_middle(cluster, tmp_path):
     kill(victim)
     assert process.wait() == 0, bench.said(out)
     assert found(out) == found(tmp_path / "whole")
+    assert tried(out) == tried(tmp_path / "whole")
+    assert len(tried(out)) == (2 if command == "search" else 0)
     assert went_on(out) == 1
