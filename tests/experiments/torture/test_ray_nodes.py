@@ -149,3 +149,31 @@ def test_a_node_is_killed_in_the_middle(command, cluster, tmp_path):
     assert tried(out) == tried(tmp_path / "whole")
     assert len(tried(out)) == (2 if command == "search" else 0)
     assert went_on(out) == 1
+
+
+def killed(process: psutil.Popen, bench: Bench, out: Path, nodes: list[psutil.Process]) -> None:
+    """Kill the command alone while a run trains; none of its runs is left soon after."""
+    while not any(map(trains, nodes)):
+        assert process.poll() is None, bench.said(out)
+        time.sleep(0.05)
+    begun = [one for node in nodes for one in node.children(recursive=True)]
+    runs = [one for one in begun if "experiments" in said_by(one)]
+    assert runs
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(runs, timeout=120)
+    assert not alive
+
+
+@pytest.mark.long
+def test_runs_on_a_cluster_end_with_their_command_that_is_killed(cluster, tmp_path):
+    bench, out = Bench("ablation", tmp_path), tmp_path / "out"
+    process = bench.start(out, "--engine", "ray", **cluster.environment)
+    killed(process, bench, out, cluster.nodes())
+
+
+@pytest.mark.long
+def test_runs_on_a_ray_of_its_own_end_with_a_command_that_is_killed(tmp_path):
+    bench, out = Bench("ablation", tmp_path), tmp_path / "out"
+    process = bench.start(out, "--engine", "ray", RAY_ADDRESS="")
+    killed(process, bench, out, [psutil.Process(process.pid)])
