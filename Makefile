@@ -15,6 +15,7 @@ KILLS ?= 100
 TRIALS ?=
 ENGINE ?=
 TRACKING ?=
+STORAGE ?=
 PYTHON ?= python3
 
 VENV := .venv
@@ -24,7 +25,7 @@ HEAD_TO_HEAD = $(VENV)/bin/head-to-head$(if $(value TRACKING), --tracking "$$GIV
 READY := $(VENV)/ready
 
 # As they were given, for the shell to take as they are: with quotes, dollars and spaces.
-GIVEN := OUT DATA PRESET IMAGES OUTPUT RUN JOBS SEEDS PORT ARM TRIALS ENGINE ACCURACY FORMAT TRACKING
+GIVEN := OUT DATA PRESET IMAGES OUTPUT RUN JOBS SEEDS PORT ARM TRIALS ENGINE ACCURACY FORMAT TRACKING STORAGE
 $(foreach name,$(GIVEN),$(eval export GIVEN_$(name) := $$(value $(name))))
 
 .DEFAULT_GOAL := help
@@ -46,7 +47,8 @@ help:  ## This list
 	@echo "CSV, or folder; ACCURACY (0.98): mark readings too unsure to be right that often; FORMAT what they"
 	@echo "have to fit (number, decimals=1, values=FILE); ARM and TRIALS of a search: one loss or"
 	@echo "arm in place of all, and for each how many; TRACKING an MLflow server (http://HOST:PORT)"
-	@echo "that records the runs in place of OUT."
+	@echo "that records the runs in place of OUT; STORAGE a PostgreSQL database (postgresql://USER@HOST/NAME)"
+	@echo "for the trials of a search, which several machines make together then."
 
 setup: $(READY)  ## Make .venv and install what pyproject.toml names
 
@@ -82,8 +84,9 @@ $(VENV)/ready-peers: $(READY)
 	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev,peers]'
 	@touch $@
 
+# STORAGE may have a password in it, which the list of processes would show.
 search: $(READY)  ## Tune the arms of PRESET (search), then train the best on fresh seeds
-	@$(HEAD_TO_HEAD) search --out "$$GIVEN_OUT" $(if $(value PRESET),--preset "$$GIVEN_PRESET") \
+	@$(if $(value STORAGE),HEAD_TO_HEAD_STORAGE="$$GIVEN_STORAGE") $(HEAD_TO_HEAD) search --out "$$GIVEN_OUT" $(if $(value PRESET),--preset "$$GIVEN_PRESET") \
 	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs "$$GIVEN_JOBS") \
 	  $(if $(value ARM),--arm "$$GIVEN_ARM") $(if $(value TRIALS),--trials "$$GIVEN_TRIALS") \
 	  $(if $(value ENGINE),--engine "$$GIVEN_ENGINE")

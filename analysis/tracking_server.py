@@ -6,7 +6,6 @@ written twice. To begin a run is not; see `create_run`.
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,17 +27,13 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.tracking import MlflowClient
 from requests.exceptions import ChunkedEncodingError
 
+from analysis.absence import Absence
 from analysis.files import whole
 from analysis.place import TRACKING, StoreError
 from analysis.record import PREDICTIONS, WEIGHTS, digest, recorded_digests, recorded_flaw
 
-_log = logging.getLogger(__name__)
-
-# How long to wait for a server that is away, and between two attempts.
-PATIENCE, PAUSE = 900.0, 2.0  # seconds
-
-# How often what another client wrote at the same moment is tried again.
-CONFLICTS = 5
+# How often what another client wrote at the same moment is tried again, and after how long.
+CONFLICTS, BETWEEN_CONFLICTS = 5, 0.5  # seconds
 
 # Of a run: a word of its own, by which it is found when the answer to its making was lost.
 _MADE_AS = "made_as"
@@ -168,7 +163,7 @@ def patient(call: Callable[..., Any], uri: str) -> Callable[..., Any]:
     """The call, made again while the server is away. Raises StoreError where that is no use."""
 
     def waiting(*arguments: Any, **options: Any) -> Any:
-        begun: float | None = None
+        absence = Absence(uri)
         conflicts = 0
         while True:
             try:
@@ -176,25 +171,16 @@ def patient(call: Callable[..., Any], uri: str) -> Callable[..., Any]:
             except Exception as error:
                 if is_conflict(error) and conflicts < CONFLICTS:
                     conflicts += 1
-                    time.sleep(PAUSE / 4)
+                    time.sleep(BETWEEN_CONFLICTS)
                     continue
                 if (why := _hopeless(error)) is not None:
                     raise StoreError(f"{uri}: {why}") from error
                 if (why := _away(error)) is None:
                     raise
-                begun = time.monotonic() if begun is None else begun
-                if time.monotonic() - begun > PATIENCE:
-                    raise StoreError(
-                        f"{uri}: {why}, for {PATIENCE:.0f} s now; once it answers, the same "
-                        "command goes on from here"
-                    ) from error
-                if uri not in _silent:
-                    _silent.add(uri)
-                    _log.warning("%s: %s; waiting for it", uri, why)
+                absence.wait(why)
             else:
-                _silent.discard(uri)
+                absence.over()
                 return answer
-            time.sleep(PAUSE)
 
     return waiting
 
@@ -207,10 +193,6 @@ def is_conflict(error: Exception) -> bool:
     return getattr(error, "error_code", None) == "BAD_REQUEST" and any(
         word in str(error) for word in ("UniqueViolation", "UNIQUE constraint", "IntegrityError")
     )
-
-
-# The servers that are away as far as was said: a line an absence, whoever waits.
-_silent: set[str] = set()
 
 
 def _hopeless(error: BaseException) -> str | None:

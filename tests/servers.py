@@ -53,8 +53,23 @@ class Postgres:
 
     def database(self, name: str) -> str:
         """The address of a new database."""
-        self._call("createdb", "-h", HOST, "-p", self._port, "-U", "suite", name)
-        return f"postgresql://suite@{HOST}:{self._port}/{name}"
+        self._call("createdb", *self._who(), name)
+        return self.address(name)
+
+    def address(self, name: str, user: str = "suite") -> str:
+        """Of a database that may be there. user: with or without a password."""
+        return f"postgresql://{user}@{HOST}:{self._port}/{name}"
+
+    def user(self, name: str, password: str) -> None:
+        """A new user who has to give a password, and may do everything then."""
+        rules = self._folder / "data/pg_hba.conf"
+        rules.write_text(f"host all {name} {HOST}/32 scram-sha-256\n{rules.read_text()}")
+        role = f"CREATE ROLE {name} SUPERUSER LOGIN PASSWORD '{password}'"
+        self._call("psql", *self._who(), "-d", "postgres", "-c", role)
+        self._call("pg_ctl", *self._where(), "reload")
+
+    def _who(self) -> tuple[object, ...]:
+        return "-h", HOST, "-p", self._port, "-U", "suite"
 
     def _where(self) -> tuple[object, ...]:
         return "-D", self._folder / "data", "-w"

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 MAKEFILE = Path(__file__).parents[1] / "Makefile"
-# In place of the command: says with which arguments it was called.
-SAYS = f"#!{sys.executable} -IS\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n"
+# In place of the command: says with which arguments it was called, and with which storage.
+SAYS = f"""#!{sys.executable} -IS
+import json, os, sys
+storage = os.environ.get("HEAD_TO_HEAD_STORAGE")
+print(json.dumps(sys.argv[1:] + ([] if storage is None else [storage])))
+"""
 NAMES = [
     *(
         "why?1",
@@ -115,3 +119,12 @@ def test_every_target_takes_out_as_it_is(folder, target):
 def test_what_is_not_given_is_not_handed_on(folder):
     assert called(folder, "ablation") == ["ablation", "--out", "outputs"]
     assert called(folder, "report", "OUT=here") == ["report", "--out", "here"]
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+@pytest.mark.parametrize("name", NAMES)
+def test_no_list_of_processes_shows_the_password_of_a_storage(folder, name, monkeypatch):
+    monkeypatch.delenv("HEAD_TO_HEAD_STORAGE", raising=False)
+    # The last one is what the environment has.
+    assert called(folder, "search", f"STORAGE={name}") == ["search", "--out", "outputs", name]
+    assert called(folder, "search") == ["search", "--out", "outputs"]

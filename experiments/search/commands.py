@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,8 @@ from experiments.options import OUT, Data, Engine, Out
 # As in __main__: what a command needs is imported when it runs.
 
 app = typer.Typer()
+
+_STORAGE = "HEAD_TO_HEAD_STORAGE"
 
 
 @app.command()
@@ -31,6 +34,14 @@ def search(
         int | None, typer.Option(min=1, help="Trials side by side; by default one a CPU core.")
     ] = None,
     engine: Engine = "local",
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            envvar=_STORAGE,
+            help="A PostgreSQL database for the trials, which several machines make together, as "
+            "postgresql://USER@HOST/DATABASE; else a journal below --out.",
+        ),
+    ] = None,
 ) -> None:
     """Tune the arms of a preset on equal terms; then train the best settings on fresh seeds."""
     from experiments.files import lock
@@ -39,9 +50,11 @@ def search(
     from experiments.sweep.engines.engine import engine as made_by
     from experiments.sweep.pipeline import ablation_and_report
 
+    # No trial needs it, and a cluster's nodes are given such variables.
+    os.environ.pop(_STORAGE, None)
     name, loaded = Path(preset).stem, load_preset(preset)
     with made_by(engine) as runner:
-        found = tune(name, loaded, data, out, runner, arm, trials, jobs)
+        found = tune(name, loaded, data, out, runner, arm, trials, jobs, storage)
         for line in found.lines:
             print(line)
         print(f"{found.best}: the arms as they are and at their best; now on fresh seeds")

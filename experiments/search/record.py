@@ -10,7 +10,7 @@ from typing import Any
 
 from experiments.data.images import Images
 from experiments.files import write_whole
-from experiments.search.study import replay
+from experiments.search.replay import replay
 from experiments.search.worker import Tuned
 from experiments.settings.config import RunConfig
 from experiments.settings.search_space import Search

@@ -1,41 +1,29 @@
 """A study: which settings a search tries next, and what became of those it tried. By Optuna.
 
-The only place that knows Optuna. Its journal is a file below `out`; every operation is a line that
-is forced to disk, under a lock that the system frees when its holder dies. Several processes may
-share a study.
+Several processes may share a study, and where it is in a database several machines; see Storage.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-)
-from optuna.pruners import BasePruner, MedianPruner, NopPruner
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, TrialState
+from optuna.pruners import NopPruner
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from experiments.search.journal import JournalLock, mend
+from experiments.search import samplers
+from experiments.search.storage import Storage
 from experiments.seeding import derive
 from experiments.settings.search_space import Parameters, Sampler
 from experiments.training.selection import Score, best
-from losses import Range
 
-# Trials that a sampler draws at random, and that are never pruned, before it learns from them.
-STARTUP = 6
 _LEAST_FOR_IMPORTANCE = 5
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -60,90 +48,113 @@ class Tried:
     about: dict[str, Any] = field(default_factory=dict)
 
 
-class Replay(NamedTuple):
-    """What the pruner would have done to curves that are there whole.
+class Study:
+    """One arm under one sampler.
 
-    of: curves. pruned: of these. saved: the share of all epochs that would not have been trained.
-    best: the best final score, best_kept: the best that would have been left; both in 0..1.
+    `ask`, `adopt` and `end` are decided together with other workers: within `Storage.together`.
+    The other methods may be called at any time by any process.
     """
 
-    of: int
-    pruned: int
-    saved: float
-    best: float
-    best_kept: float
-
-
-class Study:
-    """One arm under one sampler. All methods but `ask` may be called at any time by any process."""
-
     def __init__(
-        self, journal: Path, name: str, sampler: Sampler, seed: int, parameters: Parameters
+        self, storage: Storage, name: str, sampler: Sampler, seed: int, parameters: Parameters
     ) -> None:
         """Open it, or begin it. seed: decides, with a trial's number, what is drawn."""
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        backend = JournalFileBackend(str(journal), lock_obj=JournalLock(journal))  # type: ignore[arg-type]
-        mend(journal)
         self.name, self.sampler, self._seed = name, sampler, seed
-        self._storage = JournalStorage(backend)
-        self._distributions = {key: _distribution(values) for key, values in parameters.items()}
-        self._study = optuna.create_study(
-            storage=self._storage,
-            study_name=name,
-            direction="maximize",
-            # Random search trains all of its trials to the end: by their curves pruning is judged.
-            pruner=NopPruner() if sampler == "random" else _pruner(),
-            load_if_exists=True,
+        self._store, self._storage = storage, storage.optuna
+        self._distributions = {
+            key: samplers.distribution(values) for key, values in parameters.items()
+        }
+        self._study = storage.together(
+            lambda: optuna.create_study(
+                storage=storage.optuna,
+                study_name=name,
+                direction="maximize",
+                # Random search trains all of its trials to the end: by their curves pruning is
+                # judged.
+                pruner=NopPruner() if sampler == "random" else samplers.pruner(),
+                load_if_exists=True,
+            )
         )
-        self._id = self._storage.get_study_id_from_name(name)
+        self._id = storage.patient(lambda: self._storage.get_study_id_from_name(name))
 
     def ask(self, owner: str, first: dict[str, Any] | None = None) -> Tried:
-        """Begin a trial. The caller holds a lock, so that owner and trial appear together.
+        """Begin a trial. first: what the first trial tries.
 
-        first: what the first trial tries.
+        It is drawn beside the trials so far, in memory, and then written at once: a process that
+        is killed, or a database that stops, leaves no trial with half of its settings.
         """
-        number = len(self._study.get_trials(deepcopy=False))
-        if first is not None and number == 0:
-            self._study.enqueue_trial(first)
-        self._study.sampler = _sampler(
-            self.sampler, derive(self._seed, self.sampler, number) % 2**32
+        trials = self._trials()
+        seed = derive(self._seed, self.sampler, len(trials)) % 2**32
+        beside = optuna.create_study(
+            direction="maximize", sampler=samplers.sampler(self.sampler, seed)
         )
+        beside.add_trials(trials)
+        if first is not None and not trials:
+            beside.enqueue_trial(first)
         with _quiet():
-            trial = self._study.ask(self._distributions)
-        trial.set_user_attr("owner", owner)
-        return _tried(self._storage.get_trial(self._trial_id(trial.number)))
+            drawn = beside.ask(self._distributions)
+        begun = create_trial(
+            state=TrialState.RUNNING,
+            params=drawn.params,
+            distributions=drawn.distributions,
+            user_attrs={"owner": owner},
+        )
+        self._store.confirm()
+        trial_id = self._storage.create_new_trial(self._id, begun)
+        return _tried(self._storage.get_trial(trial_id))
 
     def adopt(self, number: int, owner: str) -> None:
         """Take over a running trial, whose owner is dead."""
+        self._store.confirm()
         self._storage.set_trial_user_attr(self._trial_id(number), "owner", owner)
+
+    def is_dead(self, trial: Tried) -> bool:
+        """Whether the owner of a running trial is gone."""
+        return self._store.is_dead(self._trial_id(trial.number), trial.owner)
+
+    def beat(self, number: int, owner: str) -> bool:
+        """Say that the owner of a trial lives; False where the trial is no longer its own."""
+        trial = self._storage.get_trial(self._trial_id(number))
+        if not _is_running_for(owner, trial):
+            return False
+        self._store.beat(trial._trial_id)
+        return True
 
     def tried(self) -> list[Tried]:
         """All trials so far, by number."""
-        return [
-            _tried(trial)
-            for trial in self._study.get_trials(deepcopy=False)
-            if trial.state != TrialState.WAITING
-        ]
+        return [_tried(trial) for trial in self._trials()]
 
     def report(self, number: int, epochs: int, value: float) -> bool:
         """Note a score at the end of a cycle; whether the trial is to be pruned there."""
-        trial_id = self._trial_id(number)
-        if epochs not in self._storage.get_trial(trial_id).intermediate_values:
-            self._storage.set_trial_intermediate_value(trial_id, epochs, value)
-        return self._study.pruner.prune(self._study, self._storage.get_trial(trial_id))
+
+        def note() -> bool:
+            trial_id = self._trial_id(number)
+            trial = self._storage.get_trial(trial_id)
+            # One that another worker took over and settled meanwhile is as it is.
+            if trial.state == TrialState.RUNNING and epochs not in trial.intermediate_values:
+                self._storage.set_trial_intermediate_value(trial_id, epochs, value)
+            return self._study.pruner.prune(self._study, self._storage.get_trial(trial_id))
+
+        return self._store.patient(note)
 
     def end(
-        self, number: int, state: Literal["complete", "pruned", "failed"], about: dict[str, Any]
+        self,
+        number: int,
+        owner: str,
+        state: Literal["complete", "pruned", "failed"],
+        about: dict[str, Any],
     ) -> None:
-        """Settle a running trial, once.
+        """Settle a running trial, once; nothing is done to one that is another worker's by now.
 
         about: notes; a complete one has its `value` and its `loss` in them.
         """
         trial_id = self._trial_id(number)
+        if not _is_running_for(owner, self._storage.get_trial(trial_id)):
+            return
         for key, note in about.items():
             self._storage.set_trial_user_attr(trial_id, key, note)
         value = about["value"] if state == "complete" else None
-        self._study.tell(number, value, _STATES[state], skip_if_finished=True)
+        self._study.tell(number, value, _STATES[state])
 
     def best(self) -> Tried | None:
         """The complete trial that is best on validation; None without any."""
@@ -159,7 +170,11 @@ class Study:
         if not self._can_tell_importance():
             return {}
         with _quiet():
-            found = optuna.importance.get_param_importances(self._study, evaluator=self._forest())
+            found = self._store.patient(
+                lambda: optuna.importance.get_param_importances(
+                    self._study, evaluator=self._forest()
+                )
+            )
         return {key: float(share) for key, share in found.items()}
 
     def figures(self, folder: Path, prefix: str) -> list[Path]:
@@ -181,7 +196,7 @@ class Study:
         files = []
         for name, plot in drawn.items():
             with _quiet():
-                plot(self._study)
+                self._store.patient(partial(plot, self._study))
             file = folder / f"{prefix}-{name}.png"
             plt.gcf().set_size_inches(24 if name == "slice" else 10, 6)
             plt.savefig(file, dpi=80, bbox_inches="tight")
@@ -197,33 +212,14 @@ class Study:
         # So many trees that another seed gives nearly the same; the usual 64 are too few for that.
         return optuna.importance.FanovaImportanceEvaluator(n_trees=256, seed=self._seed)
 
+    def _trials(self) -> list[FrozenTrial]:
+        trials = self._store.patient(lambda: self._study.get_trials(deepcopy=False))
+        # Version 0.1 began a trial in steps: one that was killed between them left a first trial
+        # that waits for ever.
+        return [trial for trial in trials if trial.state != TrialState.WAITING]
+
     def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
-
-
-def replay(curves: Sequence[dict[int, float]], finals: Sequence[float], epochs: int) -> Replay:
-    """The pruner on curves that are there whole, in their order.
-
-    curves: the scores at the ends of cycles, by number of epochs; finals: the scores kept.
-    """
-    study = optuna.create_study(direction="maximize", pruner=_pruner(), sampler=RandomSampler(0))
-    kept: list[float] = []
-    trained = 0
-    for curve, final in zip(curves, finals, strict=True):
-        trial = study.ask()
-        for done, value in sorted(curve.items()):
-            trial.report(value, done)
-            if done < epochs and trial.should_prune():
-                study.tell(trial, state=TrialState.PRUNED)
-                trained += done
-                break
-        else:
-            study.tell(trial, final)
-            kept.append(final)
-            trained += epochs
-    whole = max(1, epochs * len(curves))
-    best, best_kept = max(finals, default=float("nan")), max(kept, default=float("nan"))
-    return Replay(len(curves), len(curves) - len(kept), 1 - trained / whole, best, best_kept)
 
 
 _STATES = {
@@ -248,23 +244,8 @@ def _tried(trial: FrozenTrial) -> Tried:
     )
 
 
-def _sampler(name: Sampler, seed: int) -> BaseSampler:
-    # One that is new for each trial: what it draws depends on the trials so far and on nothing
-    # that a killed process took with it.
-    if name == "random":
-        return RandomSampler(seed)
-    return TPESampler(seed=seed, n_startup_trials=STARTUP)
-
-
-def _pruner() -> BasePruner:
-    """Below the median at the end of a cycle; only such ends are ever reported."""
-    return MedianPruner(n_startup_trials=STARTUP, n_min_trials=3)
-
-
-def _distribution(values: Range | tuple[Any, ...]) -> BaseDistribution:
-    if isinstance(values, Range):
-        return FloatDistribution(values.low, values.high, log=values.log)
-    return CategoricalDistribution(values)
+def _is_running_for(owner: str, trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.RUNNING and trial.user_attrs.get("owner") == owner
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """The search: tune arms on equal terms, then train what was found on fresh seeds.
 
-All of its state lies below `out/search/NAME`: Optuna's journal, a folder a study with a folder a
-trial, `search.json` (what was tried, for the report) and `NAME-best.toml` (a preset: each arm as it
-is and at its best). Trials learn and validate; nothing else is opened before the fresh runs.
+Its state lies below `out/search/NAME`: Optuna's journal (where no database has the studies), a
+folder a study with a folder a trial, `search.json` (what was tried, for the report) and
+`NAME-best.toml` (a preset: each arm as it is and at its best). Trials learn and validate; nothing
+else is opened before the fresh runs.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from experiments.optimizers.sgd_cyclic import SGDCyclic
 from experiments.run_record import RunRecord
 from experiments.search.range_test import RangeTest, plot, range_test
 from experiments.search.record import record, write_best
+from experiments.search.storage import Storage, open_storage
 from experiments.search.study import Study
 from experiments.search.worker import Tuned, Worker
 from experiments.settings.config import RunConfig
@@ -50,9 +52,11 @@ def tune(
     arm: str | None = None,
     trials: int | None = None,
     jobs: int | None = None,
+    storage: str | None = None,
 ) -> Searched:
     """Make every trial that is still to be made, then write down what was found.
 
+    storage: the address of a database for the studies; a journal below `out` without.
     runner: makes them. arm: the loss or the name of one arm; all of the preset's without. trials:
     for each arm and sampler, in place of the preset's. jobs: trials side by side.
     Raises UserError for what cannot be searched or where no trial of an arm ended well, and
@@ -64,16 +68,19 @@ def tune(
     arms = _arms(preset, arm)
     folder = data_folder(data, out)
     home = out.resolve() / "search" / (f"{name}-{arm}" if arm else name)
+    studies = open_storage(storage, home)
     images = load_data(next(iter(arms.values())), folder, out, judges=False)
     tuned = [
         one
         for label, config in arms.items()
-        for one in _studies(label, config, given, folder, out, home)
+        for one in _studies(label, config, given, folder, out, home, studies)
     ]
     key = hashlib.sha256("/".join(one.study.name for one in tuned).encode()).hexdigest()[:16]
-    parent = Tracker(out).start_parent(f"tuning: {home.name} on {images.name}", key, "search")
+    tracker = Tracker(out)
+    with tracker.claimed(key):  # of two machines that begin at once, the second finds it there
+        parent = tracker.start_parent(f"tuning: {home.name} on {images.name}", key, "search")
     parent.set_tags({"preset": name, "dataset": images.name, "train_digest": images.digest})
-    worker = Worker(tuned, wanted, jobs, folder, out, home, parent)
+    worker = Worker(tuned, studies, wanted, jobs, folder, out, parent)
     try:
         worker.work(runner)
         found = _write(tuned, given, images, home, parent)
@@ -105,7 +112,13 @@ def _arms(preset: Preset, wanted: str | None) -> dict[str, RunConfig]:
 
 
 def _studies(
-    label: str, arm: RunConfig, given: Search, folder: Path, out: Path, home: Path
+    label: str,
+    arm: RunConfig,
+    given: Search,
+    folder: Path,
+    out: Path,
+    home: Path,
+    storage: Storage,
 ) -> Iterator[Tuned]:
     """An arm's study under each sampler; its range test is made, or read, first."""
     try:
@@ -124,7 +137,7 @@ def _studies(
     for sampler in given.samplers:
         identity = [arm.run_hash(images.digest), sampler, given.seed, repr(parameters)]
         name = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
-        study = Study(home / "journal.log", name, sampler, given.seed, parameters)
+        study = Study(storage, name, sampler, given.seed, parameters)
         first = _first(tested, arm, parameters) if sampler == "tpe" else None
         yield Tuned(label, arm, study, home / name, first, tested)
 

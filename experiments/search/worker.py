@@ -1,21 +1,23 @@
 """One process's part in a search: trials as processes of their own, looked at while they run.
 
-Two searches of one name may run at once. What is decided together (which trial comes next, whose
-it is) is decided under `ask.lock`; a search holds a lock of its own for as long as it lives, so
-that others find the trials of a dead one, and go on with them.
+Several may work on one search. What is decided together (which trial comes next, whose it is) is
+decided by one of them at a time; each lets the others know that it lives, so that they find the
+trials of a dead one, and go on with them. How, the storage knows.
 """
 
 from __future__ import annotations
 
-import uuid
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from experiments.files import is_held, lock, write_whole
+from experiments.files import write_whole
 from experiments.run_record import RunRecord
+from experiments.search.owners import new_owner
 from experiments.search.range_test import RangeTest
+from experiments.search.storage import Storage
 from experiments.search.study import Study, Tried
 from experiments.search.trial import identity
 from experiments.settings.config import RunConfig, run_config
@@ -47,7 +49,8 @@ class Tuned:
 class Trial:
     """A trial that this process makes.
 
-    seen: the epochs of it that were looked at. state, reason: what became of it, and why.
+    seen: the epochs of it that were looked at. state, reason: what became of it, and why; "lost"
+    where another worker took it for dead, and makes it now.
     """
 
     tuned: Tuned
@@ -55,7 +58,7 @@ class Trial:
     config: RunConfig
     job: Job
     seen: int = 0
-    state: Literal["complete", "pruned", "failed"] = "complete"
+    state: Literal["complete", "pruned", "failed", "lost"] = "complete"
     reason: str = ""
 
     @property
@@ -79,43 +82,63 @@ class Worker:
     def __init__(
         self,
         tuned: Sequence[Tuned],
+        storage: Storage,
         trials: int,
         jobs: int,
         data: Path,
         out: Path,
-        home: Path,
         parent: RunRecord,
     ) -> None:
-        """trials: wanted of each study. jobs: how many this process makes at once."""
-        self._tuned, self._trials, self._jobs = tuned, trials, jobs
-        self._data, self._out, self._home, self._parent = data, out, home, parent
+        """storage: has the studies. trials: wanted of each. jobs: made at once by this process."""
+        self._tuned, self._storage, self._trials, self._jobs = tuned, storage, trials, jobs
+        self._data, self._out, self._parent = data, out, parent
         self._tracker = Tracker(out)
-        self._token = uuid.uuid4().hex
+        self._me = new_owner()
         self._active: list[Trial] = []
         self._threads = 1
+        # What other workers do is looked at again from these moments on.
+        self._next_begin = self._next_count = 0.0
+        self._counted = Count(0, 0, 0, 0)
 
     def work(self, runner: Runner) -> None:
         """Until every study has all of its trials, those of other processes as well."""
         self._threads = runner.threads_each(self._jobs)
-        with lock(self._owner_file(self._token)):
+        with self._storage.working(self._me, self._beat):
             work(self, runner, self._jobs, "trials")
-        # The lock's file stays: that of a process that is gone is held by nobody.
-
-    def _owner_file(self, token: str) -> Path:
-        return self._home / "owners" / f"{token}.lock"
 
     def begin(self) -> Trial | None:
         """A trial of a dead process, or else a new one of the study that has the fewest."""
-        with lock(self._home / "ask.lock"):
-            for tuned in self._tuned:
-                for tried in tuned.study.tried():
-                    if tried.state == "running" and not is_held(self._owner_file(tried.owner)):
-                        tuned.study.adopt(tried.number, self._token)
-                        return self._prepare(tuned, tried)
-            tuned = min(self._tuned, key=lambda one: len(one.study.tried()))
-            if len(tuned.study.tried()) >= self._trials:
-                return None
-            return self._prepare(tuned, tuned.study.ask(self._token, tuned.first))
+        if time.monotonic() < self._next_begin:
+            return None
+        found = self._storage.together(self._decide)
+        if found is None:
+            self._next_begin = time.monotonic() + self._storage.look
+            return None
+        return self._prepare(*found)
+
+    def _decide(self) -> tuple[Tuned, Tried] | None:
+        """Which trial is this worker's from now on. Done anew, it decides the same."""
+        mine = {(one.tuned.study.name, one.tried.number) for one in self._active}
+        for tuned in self._tuned:
+            for tried in tuned.study.tried():
+                if tried.state != "running" or (tuned.study.name, tried.number) in mine:
+                    continue
+                # One that it does not know of was given to it as the database went away.
+                if tried.owner == self._me:
+                    return tuned, tried
+                if tuned.study.is_dead(tried):
+                    tuned.study.adopt(tried.number, self._me)
+                    return tuned, tried
+        tuned = min(self._tuned, key=lambda one: len(one.study.tried()))
+        if len(tuned.study.tried()) >= self._trials:
+            return None
+        return tuned, tuned.study.ask(self._me, tuned.first)
+
+    def _beat(self) -> None:
+        """Say of each trial that its owner lives; note those that have another owner by now."""
+        for trial in list(self._active):
+            if not trial.tuned.study.beat(trial.tried.number, self._me):
+                trial.state = "lost"
 
     def _prepare(self, tuned: Tuned, tried: Tried) -> Trial:
         folder = tuned.folder / str(tried.number)
@@ -132,6 +155,8 @@ class Worker:
 
     def look(self, trial: Trial, code: int | None) -> str | None:
         """Report the cycles that have ended; a trial that is pruned there is over."""
+        if trial.state == "lost":
+            return f"left     {trial.name} another worker has taken it over"
         standing = trial.standing()
         for epochs in cycle_ends(trial.config):
             if trial.seen < epochs <= len(standing.val):
@@ -151,29 +176,38 @@ class Worker:
 
     def settle(self, trial: Trial) -> None:
         """Note what became of it in MLflow and in its study."""
+        self._next_count = 0.0
+        state = trial.state
+        if state == "lost":
+            self._active.remove(trial)
+            return
         standing = trial.standing()
         about: dict[str, Any] = {
             "val": standing.val,
             "seconds": standing.progress.seconds,
             "reason": trial.reason,
         }
-        if trial.state == "complete":
+        if state == "complete":
             kept = standing.progress.kept
             about |= {"value": kept.exact_match, "loss": kept.loss}
-        status = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}[trial.state]
-        tags = {
-            "state": trial.state,
-            "reason": trial.reason,
-            "sampler": trial.tuned.study.sampler,
-        }
+        status = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}[state]
+        tags = {"state": state, "reason": trial.reason, "sampler": trial.tuned.study.sampler}
         self._tracker.settle(identity(trial.folder), status, tags)
         (trial.folder / "checkpoint.safetensors").unlink(missing_ok=True)
         # The study last: what is settled there is not looked at again.
-        trial.tuned.study.end(trial.tried.number, trial.state, about)
+        study, number = trial.tuned.study, trial.tried.number
+        self._storage.together(lambda: study.end(number, self._me, state, about))
         self._active.remove(trial)
 
     def count(self) -> Count:
         """Those of other processes as well; one that was pruned is a whole one."""
+        if time.monotonic() >= self._next_count:
+            self._counted = self._count()
+            self._next_count = time.monotonic() + self._storage.look
+        here = sum(len(trial.standing().val) for trial in self._active)
+        return self._counted._replace(trained=self._counted.trained + here)
+
+    def _count(self) -> Count:
         settled = epochs = trained = 0
         for tuned in self._tuned:
             ended = sum(trial.state != "running" for trial in tuned.study.tried())
@@ -181,7 +215,6 @@ class Worker:
             settled += ended
             trained += ended * tuned.arm.epochs
             epochs += self._trials * tuned.arm.epochs
-        trained += sum(len(trial.standing().val) for trial in self._active)
         return Count(settled, self._trials * len(self._tuned), trained, epochs)
 
     def done(self) -> bool:

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from mlflow import MlflowException
 
-from analysis import tracking_server
+from analysis import absence, tracking_server
 from analysis.place import StoreError
 from analysis.tracking_server import ServerClient
 
@@ -56,8 +56,9 @@ class Fake:
 
 @pytest.fixture
 def fake(monkeypatch):
-    monkeypatch.setattr(tracking_server, "PAUSE", 0.01)
-    monkeypatch.setattr(tracking_server, "PATIENCE", 5.0)
+    monkeypatch.setattr(tracking_server, "BETWEEN_CONFLICTS", 0.01)
+    monkeypatch.setattr(absence, "PAUSE", 0.01)
+    monkeypatch.setattr(absence, "PATIENCE", 5.0)
     server = Fake()
     yield server
     server.stop()
@@ -104,7 +105,7 @@ def test_one_that_hangs_is_not_called_unreachable(fake, monkeypatch, caplog):
 
 
 def test_its_patience_ends_with_a_line(fake, monkeypatch):
-    monkeypatch.setattr(tracking_server, "PATIENCE", 0.05)
+    monkeypatch.setattr(absence, "PATIENCE", 0.05)
     fake.answers = [(503, b"")]
     with pytest.raises(StoreError, match=r"answers that it cannot.*the same command goes on"):
         ServerClient(fake.uri).get_run("a" * 32)

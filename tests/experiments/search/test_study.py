@@ -6,14 +6,16 @@ import statistics
 
 import pytest
 
-from experiments.search.study import STARTUP, Study, replay
+from experiments.search.journal import Journal
+from experiments.search.samplers import STARTUP
+from experiments.search.study import Study
 from losses import Range
 
 PARAMETERS = {"x": Range(0.001, 1, log=True), "y": Range(0, 1), "mode": ("a", "b")}
 
 
 def open_study(folder, sampler="tpe", seed=0, name="s"):
-    return Study(folder / "journal.log", name, sampler, seed, PARAMETERS)
+    return Study(Journal(folder), name, sampler, seed, PARAMETERS)
 
 
 def score(drawn):
@@ -27,7 +29,7 @@ def draws(folder, count, *, anew, **kind):
         if anew:
             study = open_study(folder, **kind)
         trial = study.ask("me")
-        study.end(trial.number, "complete", {"value": score(trial.drawn)})
+        study.end(trial.number, "me", "complete", {"value": score(trial.drawn)})
     return [trial.drawn for trial in study.tried()]
 
 
@@ -65,7 +67,7 @@ def test_a_line_that_a_process_was_killed_in_was_never_said(tmp_path):
     study = open_study(tmp_path)
     # The last thing said was that the third trial is complete: it is running again.
     assert [trial.state for trial in study.tried()] == ["complete", "complete", "running"]
-    study.end(2, "complete", {"value": 0.5})
+    study.end(2, "me", "complete", {"value": 0.5})
     assert [trial.state for trial in open_study(tmp_path).tried()] == ["complete"] * 3
 
 
@@ -77,7 +79,7 @@ def test_a_trial_is_pruned_below_the_median_of_the_complete_ones_at_the_same_epo
         trial = study.ask("me")
         # Nothing is pruned before enough have ended, however bad it is.
         assert not study.report(trial.number, 4, value)
-        study.end(trial.number, "complete", {"value": value})
+        study.end(trial.number, "me", "complete", {"value": value})
     median = statistics.median(at_four)
     for value, pruned in ((median - 0.01, True), (median + 0.01, False)):
         trial = study.ask("me")
@@ -86,7 +88,7 @@ def test_a_trial_is_pruned_below_the_median_of_the_complete_ones_at_the_same_epo
         assert study.report(trial.number, 4, value) == pruned
         # The same score again changes nothing: a search that goes on looks at it anew.
         assert study.report(trial.number, 4, value) == pruned
-        study.end(trial.number, "pruned" if pruned else "complete", {"value": value})
+        study.end(trial.number, "me", "pruned" if pruned else "complete", {"value": value})
     assert [t.state for t in study.tried()][-2:] == ["pruned", "complete"]
     assert study.tried()[-1].reported == {3: 0.0, 4: median + 0.01}
 
@@ -95,16 +97,15 @@ def test_random_search_prunes_nothing(tmp_path):
     study = open_study(tmp_path, sampler="random")
     for value in [0.9] * 10:
         trial = study.ask("me")
-        study.end(trial.number, "complete", {"value": value})
+        study.end(trial.number, "me", "complete", {"value": value})
     assert not study.report(study.ask("me").number, 4, 0.0)
 
 
 def test_a_trial_is_settled_once(tmp_path):
     study = open_study(tmp_path)
     number = study.ask("me").number
-    study.end(number, "failed", {"reason": "no memory", "val": [0.1]})
-    with pytest.raises(Exception, match="finished"):
-        study.end(number, "complete", {"value": 1.0})
+    study.end(number, "me", "failed", {"reason": "no memory", "val": [0.1]})
+    study.end(number, "me", "complete", {"value": 1.0})
     (trial,) = study.tried()
     assert (trial.state, trial.value, trial.about["reason"]) == ("failed", None, "no memory")
     assert study.best() is None
@@ -113,7 +114,7 @@ def test_a_trial_is_settled_once(tmp_path):
 def test_of_trials_that_read_as_much_the_one_with_the_least_loss_is_best(tmp_path):
     study = open_study(tmp_path)
     for value, loss in ((0.5, 0.1), (0.7, 2.0), (0.7, 1.5), (0.7, 1.5)):
-        study.end(study.ask("me").number, "complete", {"value": value, "loss": loss})
+        study.end(study.ask("me").number, "me", "complete", {"value": value, "loss": loss})
     best = study.best()
     assert best is not None
     assert (best.number, best.value) == (2, 0.7)
@@ -122,7 +123,9 @@ def test_of_trials_that_read_as_much_the_one_with_the_least_loss_is_best(tmp_pat
 def test_the_best_is_complete_and_the_first_of_equals(tmp_path):
     study = open_study(tmp_path)
     for state, value in (("complete", 0.5), ("complete", 0.7), ("complete", 0.7), ("pruned", 0.9)):
-        study.end(study.ask("me").number, state, {"value": value, "val": [value], "loss": 1.0})
+        study.end(
+            study.ask("me").number, "me", state, {"value": value, "val": [value], "loss": 1.0}
+        )
     best = study.best()
     assert best is not None
     assert (best.number, best.value) == (1, 0.7)
@@ -143,7 +146,7 @@ def test_importance_finds_what_the_score_depends_on(tmp_path):
     assert study.importance() == {}
     for _ in range(30):
         trial = study.ask("me")
-        study.end(trial.number, "complete", {"value": score(trial.drawn)})
+        study.end(trial.number, "me", "complete", {"value": score(trial.drawn)})
     shares = study.importance()
     assert max(shares, key=lambda key: shares[key]) == "y"
     assert shares["y"] > 0.7
@@ -156,19 +159,9 @@ def test_optunas_plots_are_drawn_as_soon_as_there_is_something_to_draw(tmp_path)
     assert study.figures(tmp_path, "a") == []
     for _ in range(8):
         trial = study.ask("me")
-        study.end(trial.number, "complete", {"value": score(trial.drawn)})
+        study.end(trial.number, "me", "complete", {"value": score(trial.drawn)})
     files = study.figures(tmp_path, "a")
     assert {f.name for f in files} == {
         "a-history.png", "a-slice.png", "a-importance.png", "a-parallel.png",
     }  # fmt: skip
     assert all(f.read_bytes().startswith(b"\x89PNG") for f in files)
-
-
-def test_pruning_replayed_by_hand():
-    # Six curves of eight epochs that nothing is compared with yet; the seventh is below the median
-    # of 0.3 at epoch 4 and would have become the best; the eighth is above.
-    curves = [{4: value, 8: value} for value in (0.1, 0.2, 0.3, 0.3, 0.4, 0.5)]
-    told = replay([*curves, {4: 0.25, 8: 0.9}, {4: 0.35, 8: 0.6}], [*[0.5] * 6, 0.9, 0.6], 8)
-    assert (told.of, told.pruned) == (8, 1)
-    assert told.saved == pytest.approx(4 / 64)
-    assert (told.best, told.best_kept) == (0.9, 0.6)

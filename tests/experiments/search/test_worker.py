@@ -17,7 +17,9 @@ import pytest
 
 from experiments.files import lock
 from experiments.search.range_test import RangeTest
-from experiments.search.study import STARTUP, Study
+from experiments.search.samplers import STARTUP
+from experiments.search.storage import Storage, open_storage
+from experiments.search.study import Study
 from experiments.search.trial import identity
 from experiments.search.worker import Tuned, Worker
 from experiments.settings.config import run_config
@@ -108,27 +110,28 @@ def programs():
 
 
 class Home:
-    """A search with two studies below a folder."""
+    """A search with two studies below a folder, or in the database of an address."""
 
-    def __init__(self, out: Path, name: str, samplers=("tpe", "random")) -> None:
-        self.out, self.home = out, out / "search" / name
+    def __init__(
+        self, out: Path, name: str, samplers=("tpe", "random"), address: str | None = None
+    ) -> None:
+        self.out, self.home, self.address = out, out / "search" / name, address
         self.parent = Tracker(out).start_parent("search", "k", "search")
         self.parent.end()
         self.samplers = samplers
 
-    def studies(self) -> list[Study]:
-        return [
-            Study(self.home / "journal.log", sampler, sampler, 0, PARAMETERS)
-            for sampler in self.samplers
-        ]
+    def studies(self, storage: Storage | None = None) -> list[Study]:
+        storage = storage or open_storage(self.address, self.home)
+        return [Study(storage, sampler, sampler, 0, PARAMETERS) for sampler in self.samplers]
 
     def worker(self, trials: int, jobs: int = 2) -> Worker:
         tested = RangeTest([], [], 0.001, 0.1)
+        storage = open_storage(self.address, self.home)
         tuned = [
             Tuned("arm", ARM, study, self.home / study.name, None, tested)
-            for study in self.studies()
+            for study in self.studies(storage)
         ]
-        return Worker(tuned, trials, jobs, Path("data"), self.out, self.home, self.parent)
+        return Worker(tuned, storage, trials, jobs, Path("data"), self.out, self.parent)
 
     def states(self) -> list[list[str]]:
         return [[trial.state for trial in study.tried()] for study in self.studies()]
@@ -236,7 +239,7 @@ def test_the_trials_of_a_dead_search_are_made_by_the_next_one_under_their_number
         assert done.is_alive()
         assert home.states()[0] == ["complete", "running", "complete"]
         assert learnt.tried()[0].drawn == drawn
-        learnt.end(alive.number, "complete", {"value": 0.5, "val": [0.5]})
+        learnt.end(alive.number, "alive", "complete", {"value": 0.5, "val": [0.5]})
         done.join(timeout=20)
         assert not done.is_alive()
     assert home.states() == [["complete"] * 3] * 2
