@@ -1,5 +1,7 @@
-"""The ratio of two engines whose times are known, and runs that fail."""
+"""The ratios of three ways whose times are known, runs that fail, and a server that is one."""
 
+import os
+import urllib.request
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -9,7 +11,11 @@ from experiments.errors import UserError
 from experiments.sweep import overhead
 
 # To start, and to make the runs.
-SECONDS = {"local": [(0, 10), (0, 20), (0, 40)], "ray": [(5, 11), (6, 30), (7, 44)]}
+SECONDS = {
+    "local": [(0, 10), (0, 20), (0, 40)],
+    "ray": [(5, 11), (6, 30), (7, 44)],
+    "server": [(8, 12), (9, 22), (9, 60)],
+}
 
 
 class Clock:
@@ -22,11 +28,20 @@ class Clock:
 
 @pytest.fixture
 def timed(monkeypatch):
-    """Engines that take these seconds; in which order they were asked."""
+    """Ways that take these seconds; in which order they were asked."""
     clock, order, failed = Clock(), [], []
+    # Neither may go there: of these runs nothing is kept.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://own")
 
     @contextmanager
-    def engine(name):
+    def server(_folder):
+        yield "http://server"
+
+    @contextmanager
+    def engine(engine_name):
+        uri = os.environ.get("MLFLOW_TRACKING_URI")
+        assert uri in (None, "http://server")
+        name = "server" if uri else engine_name
         start, runs = SECONDS[name][order.count(name)]
         order.append(name)
 
@@ -36,12 +51,13 @@ def timed(monkeypatch):
         yield SimpleNamespace(threads_each=threads_each, runs=runs)
 
     def ablation(_name, _preset, _data, out, runner, _seeds, _jobs):
-        assert not list(out.iterdir())
+        assert not out.exists()
         clock.now += runner.runs
         return SimpleNamespace(failed=failed), SimpleNamespace(end=lambda: None)
 
     monkeypatch.setattr(overhead, "time", clock)
     monkeypatch.setattr(overhead, "engine", engine)
+    monkeypatch.setattr(overhead, "_server", server)
     monkeypatch.setattr(overhead, "ablation", ablation)
     return order, failed
 
@@ -50,10 +66,17 @@ def test_ratios_are_of_the_runs_alone_and_the_engines_take_turns(timed, capsys):
     order, _ = timed
     overhead.main("smoke", None, 1, 3)
     said = capsys.readouterr().out.splitlines()
-    assert [line.rpartition(" ")[2] for line in said[:3]] == ["1.100", "1.500", "1.100"]
-    assert "after 6.0 s to start it" in said[1]
-    assert said[3].endswith("take 1.100 times as long (1.100 to 1.500 in 3 rounds)")
-    assert order == ["local", "ray", "ray", "local", "local", "ray"]
+    assert said[1] == (
+        "round 2: local 20.0 s, ray 30.0 s after 6.0 s to start it: 1.500, "
+        "server 22.0 s after 9.0 s to start it: 1.100"
+    )
+    assert said[3:] == [
+        "with ray the runs take 1.100 times as long (1.100 to 1.500 in 3 rounds)",
+        "with server the runs take 1.200 times as long (1.100 to 1.500 in 3 rounds)",
+    ]
+    there = ["local", "ray", "server"]
+    assert order == [*there, *there[::-1], *there]
+    assert os.environ["MLFLOW_TRACKING_URI"] == "http://own"
 
 
 def test_runs_that_fail_have_no_time(timed):
@@ -61,3 +84,14 @@ def test_runs_that_fail_have_no_time(timed):
     failed.append(SimpleNamespace(name="ctc 12ab", last_line=lambda: "killed"))
     with pytest.raises(UserError, match=r"ctc 12ab: killed"):
         overhead.main("smoke", None, 1, 1)
+
+
+@pytest.mark.slow
+def test_the_server_answers_until_the_end_of_the_block(tmp_path):
+    with (
+        overhead._server(tmp_path / "server") as uri,
+        urllib.request.urlopen(f"{uri}/health", timeout=30) as answer,
+    ):
+        assert answer.status == 200
+    with pytest.raises(OSError):  # noqa: PT011
+        urllib.request.urlopen(f"{uri}/health", timeout=30)
