@@ -18,8 +18,8 @@ from typing import Any
 import psutil
 
 from experiments.data.synthetic.strings import ensure_strings
+from experiments.records.tracker import Tracker
 from experiments.sweep.engines.process import CODE
-from experiments.tracking import Tracker
 
 SEED = int(os.environ.get("SEED", "0"))
 OF_COMMANDS = {"PYTHONPATH": str(CODE), "OMP_NUM_THREADS": "1"}

@@ -18,7 +18,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-import experiments.store
+import experiments.records.store
 from analysis.page.page import Chart, Drawn
 from analysis.record import STORE
 from analysis.sections.chapter import Chapter
@@ -82,7 +82,7 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStore]:
 
     MLflow makes its tables in dozens of steps, which take two seconds.
     """
-    made = experiments.store._make
+    made = experiments.records.store._make
     first = tmp_path_factory.mktemp("first")
 
     def copied(out: Path) -> None:
@@ -96,7 +96,7 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStore]:
                 artifacts,
             )
 
-    with patch.object(experiments.store, "_make", copied):
+    with patch.object(experiments.records.store, "_make", copied):
         yield made
 
 

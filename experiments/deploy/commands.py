@@ -161,8 +161,8 @@ def ui(
     out: Out = OUT,
 ) -> None:
     """Show the runs, their curves and files in MLflow's own pages, on 127.0.0.1."""
-    from experiments.store import open_place
-    from experiments.ui import browse
+    from experiments.records.store import open_place
+    from experiments.records.ui import browse
 
     if (server := open_place(out).server) is not None:
         print(f"{server} has pages of its own: open that address")
@@ -173,7 +173,7 @@ def ui(
 @app.command()
 def move(out: Out = OUT) -> None:
     """Let the runs of a folder that was moved or copied go on: rewrite its store's addresses."""
-    from experiments.move import move as rewrite
+    from experiments.records.move import move as rewrite
 
     for line in rewrite(out):
         print(line)

@@ -17,10 +17,10 @@ from experiments.deploy.model import load_model
 from experiments.deploy.voting import VIEWS, Member, read_together
 from experiments.errors import UserError
 from experiments.files import lock
-from experiments.run_record import RunRecord
+from experiments.records.run_record import RunRecord
+from experiments.records.tracker import Tracker
 from experiments.settings.config import RECIPE
 from experiments.settings.presets import load_run
-from experiments.tracking import Tracker
 from experiments.training.evaluation import human_metrics, label_metrics, write_tables
 from experiments.training.inference import BATCH
 from experiments.training.learnt import leaks, read_learnt

@@ -1,7 +1,7 @@
 """MLflow's model registry: which run is the champion, and its model as MLflow serves it.
 
-Apart from experiments/tracking.py, which records runs while they are made: here finished ones are
-given away.
+Apart from experiments/records/tracker.py, which records runs while they are made: here finished
+ones are given away.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import NoReturn
 
 # Before MLflow itself: it says what MLflow logs and reports.
-from experiments.store import open_client
-from experiments.tracking import Tracker
+from experiments.records.store import open_client
+from experiments.records.tracker import Tracker
 
 # isort: split
 import mlflow

@@ -14,9 +14,9 @@ from experiments.data.cells import Row, read_cells
 from experiments.data.images import data_digest
 from experiments.errors import UserError
 from experiments.files import write_whole
+from experiments.records.tracker import Tracker
 from experiments.settings.config import RunConfig
 from experiments.settings.older import completed
-from experiments.tracking import Tracker
 
 _SHOWN = 200
 

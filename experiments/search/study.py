@@ -19,7 +19,7 @@ from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from experiments.search import samplers
-from experiments.search.storage import Storage
+from experiments.search.storages.storage import Storage
 from experiments.seeding import derive
 from experiments.settings.search_space import Parameters, Sampler
 from experiments.training.selection import Score, best

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from experiments.data.splits import learning_split
 from experiments.files import lock
+from experiments.records.tracker import Tracker
 from experiments.settings.config import RunConfig
-from experiments.tracking import Tracker
 from experiments.training.loop import fit
 from experiments.training.memory import memory_errors_named
 from experiments.training.progress import EpochLog

@@ -20,17 +20,17 @@ from experiments.data.splits import Split, learning_split
 from experiments.errors import UserError
 from experiments.files import DamagedError, lock, read_checked, write_checked
 from experiments.optimizers.sgd_cyclic import SGDCyclic
-from experiments.run_record import RunRecord
+from experiments.records.run_record import RunRecord
+from experiments.records.tracker import Tracker
 from experiments.search.range_test import RangeTest, plot, range_test
 from experiments.search.record import record, write_best
-from experiments.search.storage import Storage, open_storage
+from experiments.search.storages.storage import Storage, open_storage
 from experiments.search.study import Study
 from experiments.search.worker import Tuned, Worker
 from experiments.settings.config import RunConfig
 from experiments.settings.presets import Preset
 from experiments.settings.search_space import Parameters, Search
 from experiments.sweep.engines.runner import Runner
-from experiments.tracking import Tracker
 from experiments.training.build import build_for
 from experiments.training.run import data_folder, load_data, run_name
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from experiments.files import write_whole
-from experiments.run_record import RunRecord
-from experiments.search.owners import new_owner
+from experiments.records.run_record import RunRecord
+from experiments.records.tracker import Tracker
 from experiments.search.range_test import RangeTest
-from experiments.search.storage import Storage
+from experiments.search.storages.owners import new_owner
+from experiments.search.storages.storage import Storage
 from experiments.search.study import Study, Tried
 from experiments.search.trial import identity
 from experiments.settings.config import RunConfig, run_config
@@ -25,7 +26,6 @@ from experiments.settings.search_space import cycle_ends, settings
 from experiments.sweep.engines.process import last_line
 from experiments.sweep.engines.runner import Job, Runner
 from experiments.sweep.orchestrator import Count, work
-from experiments.tracking import Tracker
 from experiments.training.standing import Standing, read_standing
 
 

@@ -12,7 +12,8 @@ from analysis.tables.primaries import Primary
 from experiments.data.cells import read_cells
 from experiments.data.images import Images
 from experiments.files import lock, write_whole
-from experiments.run_record import RunRecord
+from experiments.records.run_record import RunRecord
+from experiments.records.tracker import Tracker
 from experiments.settings.config import RunConfig
 from experiments.settings.presets import Preset
 from experiments.settings.stages import Data
@@ -22,7 +23,6 @@ from experiments.sweep.grid import Grid, Run
 from experiments.sweep.orchestrator import duration, work
 from experiments.sweep.plan import Planned, plan, stage_folder
 from experiments.sweep.primary import primary, put_on_record
-from experiments.tracking import Tracker
 from experiments.training.build import build_for
 from experiments.training.run import data_folder, load_data
 from experiments.training.standing import read_standing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from experiments.tracking import ARM, Tracker
+from experiments.records.tracker import ARM, Tracker
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.errors import UserError
-from experiments.run_record import RunRecord
+from experiments.records.run_record import RunRecord
+from experiments.records.tracker import Tracker
 from experiments.settings.older import completed
 from experiments.settings.presets import load_preset
 from experiments.sweep.ablation import ablation
 from experiments.sweep.arm_records import record_arms
 from experiments.sweep.engines.runner import Runner
 from experiments.sweep.up_to_date import Report, made_of, note, up_to_date
-from experiments.tracking import Tracker
 
 if TYPE_CHECKING:
     from analysis.report import Written

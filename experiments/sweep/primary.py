@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from analysis.record import PRIMARY
 from analysis.tables.primaries import Primary, primaries
 from experiments.errors import UserError
-from experiments.run_record import RunRecord
+from experiments.records.run_record import RunRecord
+from experiments.records.tracker import Tracker
 from experiments.settings.config import merge, run_config
 from experiments.settings.presets import Preset
 from experiments.settings.stages import Data
 from experiments.sweep.plan import plan
-from experiments.tracking import Tracker
 
 # What comes with the loss, or is different for every seed.
 _MAY_DIFFER = {"seed", "loss", "loss_options", "decoder", "hidden", "start"}

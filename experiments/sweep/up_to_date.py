@@ -15,9 +15,9 @@ from typing import NamedTuple
 import analysis
 import experiments
 from analysis.record import PRIMARY, digest, read_object
-from experiments.claims import KIND as CLAIMS
 from experiments.files import write_whole
-from experiments.tracking import ARM, Tracker
+from experiments.records.claims import KIND as CLAIMS
+from experiments.records.tracker import ARM, Tracker
 
 _NAME = "made_of.json"
 

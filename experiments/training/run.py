@@ -20,9 +20,9 @@ from experiments.data.noise import change_labels
 from experiments.data.splits import Split, make_split
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.files import lock
-from experiments.run_record import RunRecord
+from experiments.records.run_record import RunRecord
+from experiments.records.tracker import Tracker
 from experiments.settings.config import RunConfig
-from experiments.tracking import Tracker
 from experiments.training.epochs import labelled
 from experiments.training.evaluation import Readings, human_metrics, label_metrics, write_tables
 from experiments.training.inference import label_losses, read

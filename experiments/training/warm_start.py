@@ -15,8 +15,8 @@ from experiments.data.images import Images
 from experiments.data.splits import Split, make_split
 from experiments.errors import UserError
 from experiments.readers import CARD, reader_folder, reader_names, reader_of_start
+from experiments.records.tracker import Tracker
 from experiments.settings.config import RunConfig, run_config
-from experiments.tracking import Tracker
 from experiments.training.learnt import Learnt, leaks, learnt_by, read_learnt
 from models import Reader
 

@@ -9,8 +9,8 @@ import pytest
 
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.files import lock
+from experiments.records.tracker import Tracker
 from experiments.settings.config import run_config
-from experiments.tracking import Tracker
 from tests.command_line import one_line
 
 

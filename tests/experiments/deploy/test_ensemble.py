@@ -15,9 +15,9 @@ from experiments.deploy import ensemble as module
 from experiments.deploy.ensemble import ensemble
 from experiments.deploy.voting import Member
 from experiments.errors import UserError
-from experiments.run_record import RunRecord
+from experiments.records.run_record import RunRecord
+from experiments.records.tracker import Tracker
 from experiments.settings.config import run_config
-from experiments.tracking import Tracker
 from experiments.training.learnt import Learnt, learnt_by
 from experiments.training.run import load_data, run
 

@@ -23,7 +23,7 @@ from PIL import Image
 from experiments.deploy.predict import open_reader, predict
 from experiments.deploy.registry import Registry
 from experiments.errors import UserError
-from experiments.tracking import Tracker
+from experiments.records.tracker import Tracker
 from tests.command_line import one_line
 
 ROOT = Path(__file__).parents[3]

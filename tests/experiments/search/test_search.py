@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.errors import UserError
 from experiments.optimizers.sgd_cyclic import SGDCyclic
+from experiments.records.tracker import Tracker
 from experiments.search import tune
 from experiments.search.range_test import RangeTest
 from experiments.search.record import write_best
@@ -20,7 +21,6 @@ from experiments.settings.config import run_config
 from experiments.settings.presets import Preset, load_preset
 from experiments.settings.search_space import Space
 from experiments.settings.search_space import settings as meant
-from experiments.tracking import Tracker
 from losses import Range
 from tests.experiments.settings.test_search_space import arm, drawn_from
 

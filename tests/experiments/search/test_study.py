@@ -6,8 +6,8 @@ import statistics
 
 import pytest
 
-from experiments.search.journal import Journal
 from experiments.search.samplers import STARTUP
+from experiments.search.storages.journal import Journal
 from experiments.search.study import Study
 from losses import Range
 

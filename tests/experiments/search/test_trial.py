@@ -8,10 +8,10 @@ import pytest
 
 from experiments.data.splits import learning_split, make_split
 from experiments.errors import UserError
+from experiments.records.tracker import Tracker
 from experiments.search import trial as trials
 from experiments.search.trial import identity, trial
 from experiments.settings.config import run_config
-from experiments.tracking import Tracker
 from experiments.training import standing
 from experiments.training.run import load_data
 

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from experiments.files import lock
+from experiments.records.tracker import Tracker
 from experiments.search.range_test import RangeTest
 from experiments.search.samplers import STARTUP
-from experiments.search.storage import Storage, open_storage
+from experiments.search.storages.storage import Storage, open_storage
 from experiments.search.study import Study
 from experiments.search.trial import identity
 from experiments.search.worker import Tuned, Worker
@@ -26,7 +27,6 @@ from experiments.settings.config import run_config
 from experiments.settings.search_space import Space
 from experiments.sweep.engines.process import last_line
 from experiments.sweep.engines.runner import Job
-from experiments.tracking import Tracker
 
 EPOCHS = 4
 ARM = run_config({"epochs": EPOCHS, "optimizer": {"name": "sgd_cyclic"}}, {})

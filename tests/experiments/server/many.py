@@ -30,13 +30,13 @@ from analysis.page.style import style
 from analysis.place import TRACKING
 from analysis.record import DIGESTS, SETTINGS, WEIGHTS, digest
 from analysis.tables.load import load
-from experiments import claims
 from experiments.data.synthetic.strings import ensure_strings
+from experiments.records import claims
+from experiments.records.tracker import Tracker
 from experiments.settings.presets import Preset
 from experiments.sweep.ablation import _plan, ablation
 from experiments.sweep.engines.processes import LocalProcesses
 from experiments.sweep.plan import Planned
-from experiments.tracking import Tracker
 from experiments.training.run import run, run_name
 from tests.servers import TrackingServer, postgres, tracking_server
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from experiments.tracking import Tracker
+from experiments.records.tracker import Tracker
 from tests.bench import Bench, found, trained_since
 
 pytestmark = pytest.mark.long

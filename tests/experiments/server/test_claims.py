@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from experiments import claims
-from experiments.tracking import Tracker
+from experiments.records import claims
+from experiments.records.tracker import Tracker
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("server")]
 

@@ -7,10 +7,10 @@ import pytest
 from analysis.place import place_of
 from analysis.tables.load import load
 from experiments.errors import UserError
-from experiments.run_record import RunRecord
+from experiments.records.run_record import RunRecord
+from experiments.records.tracker import Tracker
 from experiments.settings.config import run_config
 from experiments.sweep.pipeline import ablation_and_report
-from experiments.tracking import Tracker
 from experiments.training.run import run
 from tests.in_process import InProcess
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from analysis.place import place_of
-from experiments.search import database as module
-from experiments.search.database import Database
+from experiments.records.tracker import Tracker
+from experiments.search.storages import database as module
+from experiments.search.storages.database import Database
 from experiments.search.study import Study
-from experiments.tracking import Tracker
 from tests.command_line import one_line
 from tests.experiments.search.test_search import PRESET
 from tests.experiments.search.test_worker import HANGS, PARAMETERS, TELL, Home, Programs
@@ -34,7 +34,7 @@ SLOW = TELL.replace("time.sleep(0.02)", "time.sleep(0.3)")
 WORKER = """
 import sys
 from pathlib import Path
-from experiments.search import database
+from experiments.search.storages import database
 from tests.experiments.search.test_worker import HANGS, Home, Programs
 database.BEAT, database.LOOK, database.DEAD = 0.5, 0.2, 5.0
 out, address, trials, hang = sys.argv[1:]

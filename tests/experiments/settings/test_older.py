@@ -7,9 +7,9 @@ import pytest
 
 from analysis.record import IMAGE_COLUMNS, IMAGES, PREDICTION_COLUMNS, PREDICTIONS, SETTINGS
 from analysis.report import write_report
+from experiments.records.tracker import Tracker
 from experiments.settings.config import run_config
 from experiments.sweep.pipeline import report
-from experiments.tracking import Tracker
 
 RIGHT = {"ctc": 12, "ce_stop": 18}  # of 24 images
 

@@ -4,8 +4,8 @@ import math
 
 import pandas as pd
 
+from experiments.records.tracker import Tracker
 from experiments.sweep.arm_records import record_arms
-from experiments.tracking import Tracker
 
 
 def an_arm(name, runs, **numbers):

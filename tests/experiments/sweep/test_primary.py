@@ -7,11 +7,11 @@ import pytest
 
 from analysis.tables.primaries import primaries
 from experiments.errors import UserError
+from experiments.records.tracker import Tracker
 from experiments.settings.presets import PRESETS, Preset, load_preset
 from experiments.settings.stages import Data
 from experiments.sweep.plan import plan
 from experiments.sweep.primary import primary, put_on_record
-from experiments.tracking import Tracker
 
 DIGESTS = {name: f"digest of {name}" for name in get_args(Data)}
 

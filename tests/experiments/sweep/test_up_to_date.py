@@ -5,9 +5,9 @@ import json
 import pytest
 
 from analysis.record import REPLACED
+from experiments.records.tracker import Tracker
 from experiments.sweep import up_to_date as module
 from experiments.sweep.up_to_date import Report, made_of, note, up_to_date
-from experiments.tracking import Tracker
 
 
 @pytest.fixture

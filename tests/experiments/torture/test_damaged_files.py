@@ -10,7 +10,7 @@ import torch
 
 from experiments.errors import UserError, explain
 from experiments.files import DamagedError, read_checked, write_checked
-from experiments.tracking import Tracker
+from experiments.records.tracker import Tracker
 from experiments.training import checkpoint
 from experiments.training.standing import Standing, read_standing, write_standing
 from experiments.training.state import Progress

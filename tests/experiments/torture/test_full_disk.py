@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from experiments import store as making_store
+from experiments.records import store as making_store
 from tests.command_line import one_line
 
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from experiments.run_record import RunRecord
-from experiments.tracking import Tracker
+from experiments.records.run_record import RunRecord
+from experiments.records.tracker import Tracker
 
 
 @pytest.mark.slow

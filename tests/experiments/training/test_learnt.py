@@ -15,7 +15,7 @@ from experiments.data.cells import Row
 from experiments.data.images import Images
 from experiments.data.splits import Split
 from experiments.errors import UserError
-from experiments.tracking import Tracker
+from experiments.records.tracker import Tracker
 from experiments.training.learnt import Learnt, leaks, read_learnt, write_learnt
 
 # Pictures by letters; those of each part, in order.

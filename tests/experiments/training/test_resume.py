@@ -11,8 +11,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from experiments.data.synthetic.strings import ensure_strings
+from experiments.records.tracker import Tracker
 from experiments.settings.presets import load_run
-from experiments.tracking import Tracker
 from experiments.training.run import run
 
 ROOT = Path(__file__).parents[3]

@@ -7,7 +7,7 @@ import pytest
 from analysis.record import SETTINGS
 from experiments.deploy.review.labels import Labelled
 from experiments.readers import FOLDER, reader_names
-from experiments.tracking import Tracker
+from experiments.records.tracker import Tracker
 
 
 @pytest.mark.slow

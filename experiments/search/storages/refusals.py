@@ -9,7 +9,7 @@ import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.errors import UserError
-from experiments.search.address import Address
+from experiments.search.storages.address import Address
 
 # Tables that MLflow makes, and Optuna does not.
 _MLFLOWS = {"experiments", "runs", "latest_metrics"}

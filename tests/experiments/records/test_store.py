@@ -18,12 +18,12 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from experiments import store
 from experiments.errors import UserError
-from experiments.store import PatientClient, check_store, ensure_store
-from experiments.tracking import Tracker
+from experiments.records import store
+from experiments.records.store import PatientClient, check_store, ensure_store
+from experiments.records.tracker import Tracker
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -258,7 +258,8 @@ def test_other_errors_are_not_waited_for(out):
 def test_it_is_read_where_the_process_that_wrote_it_was_killed(out):
     # It leaves its log of changes beside the database.
     code = (
-        "import os, sys; from pathlib import Path; from experiments.tracking import Tracker\n"
+        "import os, sys; from pathlib import Path\n"
+        "from experiments.records.tracker import Tracker\n"
         "Tracker(Path(sys.argv[1])).start_run('a', 'hash', {'kind': 'run'})\n"
         "os.kill(os.getpid(), 9)"
     )

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from experiments.errors import UserError
-from experiments.search.address import address
-from experiments.search.database import Database
+from experiments.search.storages.address import address
+from experiments.search.storages.database import Database
 from tests.command_line import one_line
 from tests.servers import free_port
 

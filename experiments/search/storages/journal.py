@@ -14,7 +14,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from experiments.files import is_held, lock
-from experiments.search.owners import owner_file
+from experiments.search.storages.owners import owner_file
 
 _T = TypeVar("_T")
 

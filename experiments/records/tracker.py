@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # First of all that knows MLflow: it says what MLflow logs and reports.
-from experiments.store import check_store, ensure_out, ensure_store, open_client, open_place
+from experiments.records.store import check_store, ensure_out, ensure_store, open_client, open_place
 
 # isort: split
 import mlflow
@@ -26,10 +26,10 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from analysis.place import TRACKING
 from analysis.record import REPLACED, REPORTS, STORE, artifacts_of, flaw
 from analysis.tracking_server import ServerClient, all_runs, fetch, flaw_on_server
-from experiments.claims import Claims
 from experiments.errors import UserError
 from experiments.files import lock
-from experiments.run_record import RunRecord
+from experiments.records.claims import Claims
+from experiments.records.run_record import RunRecord
 
 # The kind of a run that stands for an arm: it is made from a report, and nothing is made of it.
 ARM = "arm"

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from analysis.record import EXPERIMENT
-from experiments.tracking import Tracker
+from experiments.records.tracker import Tracker
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 pytestmark = [
     pytest.mark.slow,

@@ -10,8 +10,8 @@ from mlflow.tracking import MlflowClient
 from experiments.deploy.registry import Registry
 from experiments.errors import UserError
 from experiments.files import lock
-from experiments.move import move
-from experiments.tracking import Tracker
+from experiments.records.move import move
+from experiments.records.tracker import Tracker
 
 FILES = {
     "config.json": "{}",

@@ -28,9 +28,9 @@ from sqlalchemy.pool import NullPool
 from analysis.absence import Absence
 from experiments.errors import UserError
 from experiments.files import is_held, lock
-from experiments.search.address import Address, address
-from experiments.search.owners import is_of_this_machine, owner_file
-from experiments.search.refusals import refuse_others, refusing, words_of
+from experiments.search.storages.address import Address, address
+from experiments.search.storages.owners import is_of_this_machine, owner_file
+from experiments.search.storages.refusals import refuse_others, refusing, words_of
 
 _T = TypeVar("_T")
 

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 
 from experiments.errors import UserError
-from experiments.tracking import Tracker
+from experiments.records.tracker import Tracker
 
 EPOCHS = 40
 

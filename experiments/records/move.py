@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from analysis.record import EXPERIMENT, STORE
 from experiments.errors import UserError
 from experiments.files import lock, whole
-from experiments.store import check_store
+from experiments.records.store import check_store
 
 # Where MLflow writes down in which folder files lie.
 _ADDRESSES = (

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from analysis.record import EXPERIMENT, STORE, address
 from experiments.ports import listening
-from experiments.store import check_store, look
+from experiments.records.store import check_store, look
 
 # MLflow's pages for models in training: by default it shows those for language models.
 _TRAINING = "workflowType=machine_learning"

@@ -6,10 +6,10 @@ from urllib.parse import parse_qs
 import pytest
 from sqlalchemy import make_url
 
-from experiments import ui
 from experiments.errors import UserError
 from experiments.ports import HOST
-from experiments.tracking import Tracker
+from experiments.records import ui
+from experiments.records.tracker import Tracker
 
 
 @pytest.fixture

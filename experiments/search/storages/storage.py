@@ -58,9 +58,9 @@ def open_storage(address: str | None, home: Path) -> Storage:
     home: the folder of the search on this machine.
     """
     if address:
-        from experiments.search.database import Database
+        from experiments.search.storages.database import Database
 
         return Database(address, home)
-    from experiments.search.journal import Journal
+    from experiments.search.storages.journal import Journal
 
     return Journal(home)

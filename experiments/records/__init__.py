@@ -1,0 +1,1 @@
+"""The runs in MLflow: the store, and each run while it is made."""

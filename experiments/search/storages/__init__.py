@@ -1,0 +1,1 @@
+"""Where the studies of a search are kept: a journal, or a database."""
