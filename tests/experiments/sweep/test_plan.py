@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.errors import UserError
+from experiments.readers import reader_names
 from experiments.records.tracker import Tracker
 from experiments.settings.config import run_config
 from experiments.settings.presets import PRESETS, Preset, load_preset
