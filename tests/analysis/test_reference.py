@@ -103,3 +103,18 @@ def row_by_seed(text, begin):
     """The row of the table by seed."""
     table = text[text.index("| exact match, leak-free dev | seed 0") :]
     return row(table[: table.index("\n\n")], begin)
+
+
+def test_what_it_is_worth_to_begin_with_a_reader():
+    read = pd.read_csv(ROOT / "analysis/reference/fine_tuning.csv")
+    results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    section = results[results.index("## Beginning with a reader") :]
+    for images, of_images in read.groupby("images"):
+        cells = [float(cell.split(" ")[0]) for cell in row(section, f"{images:,}")]
+        right = dict(zip(of_images["arm"], 100 * of_images["exact_match"], strict=True))
+        arms = ("CTC", "cross-entropy + stop, position queries")
+        assert cells == [
+            pytest.approx(right[f"{arm}, from {begin}"], abs=0.051)
+            for arm in arms
+            for begin in ("nothing", "the reader")
+        ]
