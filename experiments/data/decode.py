@@ -116,9 +116,8 @@ def _rgb(name: str, content: bytes, on_large: Callable[[], object]) -> Image.Ima
         Image.MAX_IMAGE_PIXELS = PIXELS.value()
     try:
         with Image.open(BytesIO(content)) as file:
-            if why := PIXELS.exceeded(pixels := file.width * file.height):
-                raise ValueError(f"{file.width}x{file.height} pixels are no cell: {why}")
-            if pixels > _LARGE:
+            _refuse_many_pixels(file)
+            if file.width * file.height > _LARGE:
                 on_large()
             # Pillow would have another program draw it, where there is one.
             if file.format == "EPS":
@@ -132,6 +131,7 @@ def _rgb(name: str, content: bytes, on_large: Callable[[], object]) -> Image.Ima
             # Pillow scales a PGM by the white that it declares.
             deep = file.format != "PPM" and _sixteen_bits(file)
             image = _to_rgb(ImageOps.exif_transpose(file))
+            _refuse_many_pixels(image)  # in its inside there may be more than its head says
             if deep and np.asarray(image).max() < _NEARLY_BLACK:
                 raise ValueError(
                     "its 16-bit values stay below a quarter of white, as those of a 12-bit scanner "
@@ -145,6 +145,11 @@ def _rgb(name: str, content: bytes, on_large: Callable[[], object]) -> Image.Ima
         if isinstance(error, UnidentifiedImageError):
             reason = "of no known format" if content else "it is empty"
         raise UserError(f"{name}: not a readable image ({reason}); replace or remove it") from error
+
+
+def _refuse_many_pixels(image: Image.Image) -> None:
+    if why := PIXELS.exceeded(image.width * image.height):
+        raise ValueError(f"{image.width}x{image.height} pixels are no cell: {why}")
 
 
 def _sixteen_bits(file: ImageFile.ImageFile) -> bool:

@@ -98,7 +98,23 @@ def test_shape_type_range_and_input_are_kept(name, channels, size, part, seed, l
 @every_augmentation
 @pytest.mark.parametrize("channels", [1, 3])
 def test_an_image_does_not_see_its_batch(name, channels):
-    augmentation = AUGMENTATIONS[name]()
+    for augmentation in without_leaps(AUGMENTATIONS[name]()):
+        does_not_see_its_batch(augmentation, channels)
+
+
+def without_leaps(augmentation):
+    """It, or where it writes JPEG that by itself and the others by themselves.
+
+    How a processor sums depends on the batch in the last bit, and JPEG makes whole steps of that.
+    """
+    parts = augmentation.parts
+    if "jpeg" not in parts:
+        return [augmentation]
+    others = dict.fromkeys(set(parts) - {"jpeg"}, 0)
+    return [augmentation.model_copy(update=change) for change in ({"jpeg": 0}, others)]
+
+
+def does_not_see_its_batch(augmentation, channels):
     images, draws = noisy(7, channels), drawn(augmentation, 7)
     together = augmentation.augment(images, draws)
     order = torch.tensor([4, 0, 6, 2])
