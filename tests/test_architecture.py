@@ -1,6 +1,9 @@
 """The rooms of the house: who may import whom."""
 
 import ast
+import re
+import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -202,3 +205,40 @@ def mode_of(given: list[ast.expr]) -> str:
         node for mode in given for node in ast.walk(mode) if isinstance(node, ast.Constant)
     ]
     return "".join(str(constant.value) for constant in constants)
+
+
+@cache
+def loaded(module: str) -> frozenset[str]:
+    """All that is imported where a module of the project is, itself with it."""
+    place = ROOT / module.replace(".", "/")
+    file = next(
+        (one for one in (place.with_suffix(".py"), place / "__init__.py") if one.exists()), None
+    )
+    if file is None:
+        return frozenset({module})
+    found = {module}
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(found).union(*(loaded(one) for one in found - {module}))
+
+
+def test_without_an_optional_package_its_tests_are_skipped():
+    """A test file that cannot even be imported fails the whole suite where an extra is missing."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    optional = {
+        re.split(r"[^\w-]", one)[0].replace("-", "_")
+        for name, packages in extras.items()
+        for one in packages
+        if name != "dev"
+    }
+    assert {"ray", "psycopg"} <= optional
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        needed = optional & {one.split(".")[0] for one in loaded(module)}
+        asked = set(re.findall(r'importorskip\("(\w+)"', file.read_text()))
+        assert needed <= asked, f"{file}: {needed - asked} may not be there"

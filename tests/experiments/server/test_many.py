@@ -3,7 +3,9 @@
 import pandas as pd
 import pytest
 
-from tests.experiments.server import many
+pytest.importorskip("psycopg", reason="needs psycopg: pip install --editable '.[server]'")
+
+from tests.experiments.server import many  # noqa: E402
 
 
 @pytest.mark.long
