@@ -1,8 +1,9 @@
 """Who makes which run, among machines that share a tracking server.
 
-One MLflow run of the experiment, of kind `claims`, keeps the record. MLflow never lets a param
+MLflow runs of the experiment, of kind `claims`, keep the record. MLflow never lets a param
 change its value, and its database decides between two that are written at once: so a param is what
-exactly one client can write.
+exactly one client can write. A run is only ever read whole, so there are several, each for its part
+of the hashes: else a look would take seconds once ten thousand runs have been made.
 
     param  HASH.1 = anna@lab1 5f3c ...     the run of this hash was taken, for the first time
     param  HASH.2 = anna@lab2 88ab ...     and again: the first to take it stopped, or died
@@ -15,6 +16,7 @@ folder of one machine a lock decides who makes a run: a claim from there is that
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import threading
 import time
@@ -26,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 # First of all that knows MLflow: it says what MLflow logs and reports.
-from analysis.tracking_server import ServerClient, all_runs
+from analysis.tracking_server import ServerClient
 
 # isort: split
 import mlflow
@@ -34,8 +36,13 @@ import mlflow
 _log = logging.getLogger(__name__)
 
 KIND = "claims"
-# Of the experiment: the id of the run that has the claims.
+# Of the experiment: the ids of the runs that have the claims, with commas between them.
 _WHERE = "claims"
+# A store that an earlier version began has one run for all, and keeps it.
+PARTS = 16
+
+# What a holder's tag says: whose turn it is, and how often it has said so.
+_WORD = re.compile(r"[0-9]+ [0-9]+")
 
 # In seconds: how often a holder says that it is alive, how often others look, and after which
 # silence they go on in its place.
@@ -49,7 +56,16 @@ class Claims:
         """out: the folder of this machine, whose lock for the run is held by this process."""
         self._client, self._experiment_id = client, experiment_id
         self._here = sha256(f"{socket.gethostname()} {out}".encode()).hexdigest()[:12]
-        self._run_id = ""
+        self._parts: list[str] = []
+
+    def alive(self) -> set[str]:
+        """The hashes of the runs that some client says it is making, or said so when it died."""
+        return {
+            key
+            for one in self._parts or self._known()
+            for key, value in self._client.get_run(one).data.tags.items()
+            if _WORD.fullmatch(value)
+        }
 
     @contextmanager
     def holding(self, run_hash: str, who: str) -> Iterator[None]:
@@ -73,44 +89,54 @@ class Claims:
             beats.join()
             if self._heard(run_hash).partition(" ")[0] == str(turn):
                 with suppress(mlflow.MlflowException):  # it is gone meanwhile
-                    self._client.delete_tag(self.run_id(), run_hash)
+                    self._client.delete_tag(self.run_id(run_hash), run_hash)
 
-    def run_id(self) -> str:
-        """The run that has the claims, made where there is none."""
-        if not self._run_id:
-            self._run_id = self._known() or self._make()
-        return self._run_id
+    def run_id(self, run_hash: str) -> str:
+        """The run that has the claims of this hash, made where there is none."""
+        if not self._parts:
+            self._parts = self._known() or self._make()
+        return self._parts[int(sha256(run_hash.encode()).hexdigest(), 16) % len(self._parts)]
 
-    def _known(self) -> str:
-        return str(self._client.get_experiment(self._experiment_id).tags.get(_WHERE, ""))
+    def _known(self) -> list[str]:
+        noted = str(self._client.get_experiment(self._experiment_id).tags.get(_WHERE, ""))
+        return noted.split(",") if noted else []
 
-    def _make(self) -> str:
-        """Two clients that both find none agree on the one that was noted last."""
-        condition = f"tags.kind = '{KIND}'"
-        found = next(all_runs(self._client, [self._experiment_id], condition), None)
-        run = found or self._client.create_run(
-            self._experiment_id, tags={"kind": KIND}, run_name="who makes which run"
-        )
+    def _make(self) -> list[str]:
+        """Two clients that both find none agree on those that were noted last."""
+        above = self._new("who makes which run", {})
+        own = [
+            self._new(f"who makes which run, {number} of {PARTS}", {"mlflow.parentRunId": above})
+            for number in range(1, PARTS + 1)
+        ]
+        if not self._known():
+            with suppress(mlflow.MlflowException):  # the other one notes its own at this moment
+                self._client.set_experiment_tag(self._experiment_id, _WHERE, ",".join(own))
+            time.sleep(LOOK)
+        if (known := self._known()) != own:
+            for one in (*own, above):
+                self._client.delete_run(one)
+        return known
+
+    def _new(self, name: str, tags: dict[str, str]) -> str:
+        tags = {"kind": KIND, **tags}
+        run = self._client.create_run(self._experiment_id, tags=tags, run_name=name)
         self._client.set_terminated(run.info.run_id)
-        with suppress(mlflow.MlflowException):  # the other one notes its own at this moment
-            self._client.set_experiment_tag(self._experiment_id, _WHERE, run.info.run_id)
-        time.sleep(LOOK)
-        return self._known()
+        return str(run.info.run_id)
 
     def _take(self, run_hash: str, turn: int, token: str) -> bool:
-        key, run_id = f"{run_hash}.{turn}", self.run_id()
+        key = f"{run_hash}.{turn}"
         try:
-            self._client.log_param(run_id, key, token)
+            self._client.log_param(self.run_id(run_hash), key, token)
         except mlflow.MlflowException:
             # Somebody has it; or two wrote at once, and the database let one of them.
-            if (taken := self._record().data.params.get(key)) is None:
+            if (taken := self._record(run_hash).data.params.get(key)) is None:
                 raise
             return bool(taken == token)
         return True
 
     def _wait(self, run_hash: str, turn: int) -> None:
         """Until whoever has this turn ends, or is silent for too long."""
-        token = str(self._record().data.params.get(f"{run_hash}.{turn}", ""))
+        token = str(self._record(run_hash).data.params.get(f"{run_hash}.{turn}", ""))
         who, here, *_ = [*token.split(), "", ""]
         if here == self._here:
             return
@@ -147,13 +173,13 @@ class Claims:
             self._say(run_hash, f"{turn} {number}")
 
     def _say(self, run_hash: str, text: str) -> None:
-        self._client.set_tag(self.run_id(), run_hash, text)
+        self._client.set_tag(self.run_id(run_hash), run_hash, text)
 
     def _heard(self, run_hash: str) -> str:
-        return str(self._record().data.tags.get(run_hash, ""))
+        return str(self._record(run_hash).data.tags.get(run_hash, ""))
 
-    def _record(self) -> Any:
-        return self._client.get_run(self.run_id())
+    def _record(self, run_hash: str) -> Any:
+        return self._client.get_run(self.run_id(run_hash))
 
 
 def _interrupt() -> None:

@@ -151,6 +151,10 @@ class Tracker:
         with self._claims().holding(run_hash, _user()):
             yield
 
+    def being_made(self) -> set[str]:
+        """The hashes of the runs that some machine is making; none where there is one machine."""
+        return set() if self.place.server is None else self._claims().alive()
+
     def _claims(self) -> Claims:
         assert isinstance(self._client, ServerClient)
         return Claims(self._client, self.experiment_id, self.out)

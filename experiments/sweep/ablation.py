@@ -86,7 +86,8 @@ def ablation(
             put_on_record(named, preset, tracker, parent)
         try:
             grid = Grid(
-                [_run(one, folders[one.data], out, parent.run_id, threads) for one in missing]
+                [_run(one, folders[one.data], out, parent.run_id, threads) for one in missing],
+                tracker.being_made,
             )
             if missing and runner.on_this_cpu():
                 print(_ahead(missing, folders, out, at_once, threads), flush=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +56,11 @@ class Run:
 class Grid:
     """The plan. ended: the runs that have, well or not, in that order."""
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(
+        self, runs: Sequence[Run], elsewhere: Callable[[], AbstractSet[str]] = frozenset
+    ) -> None:
+        """elsewhere: the hashes of the runs that other machines make now; they come last."""
+        self._elsewhere = elsewhere
         self._waiting, self._active = list(runs), list[Run]()
         self._epochs = sum(run.config.epochs for run in runs)
         # Of runs that were stopped: no time of this process went into these.
@@ -65,10 +70,14 @@ class Grid:
     def begin(self) -> Run | None:
         """See Plan."""
         missing = {run.run_hash for run in (*self._waiting, *self._active)}
-        run = next((run for run in self._waiting if run.config.start not in missing), None)
-        if run is not None:
-            self._waiting.remove(run)
-            self._active.append(run)
+        ready = [run for run in self._waiting if run.config.start not in missing]
+        if not ready:
+            return None
+        # Of one alone nothing has to be asked.
+        taken = self._elsewhere() if len(ready) > 1 else frozenset()
+        run = next((run for run in ready if run.run_hash not in taken), ready[0])
+        self._waiting.remove(run)
+        self._active.append(run)
         return run
 
     def look(self, run: Run, code: int | None) -> str | None:

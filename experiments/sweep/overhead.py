@@ -30,9 +30,17 @@ from experiments.ports import listening
 from experiments.settings.presets import Preset, load_preset
 from experiments.sweep.ablation import ablation
 from experiments.sweep.engines.engine import engine
+from experiments.sweep.engines.processes import LocalProcesses
 
 _WAYS = ("local", "ray", "server")
 _START = 300.0  # seconds that a server may take to start
+
+
+class _Local(LocalProcesses):
+    """Without the estimate of how long the runs will take, which with Ray nobody makes."""
+
+    def on_this_cpu(self) -> bool:
+        return False
 
 
 def main(
@@ -68,7 +76,7 @@ def _seconds(name: str, preset: Preset, data: Path | None, jobs: int) -> tuple[f
         tempfile.TemporaryDirectory() as folder,
         _server(Path(folder, "server")) if name == "server" else nullcontext() as uri,
         _recorded_at(uri),
-        engine("ray" if name == "ray" else "local") as runner,
+        engine("ray") if name == "ray" else nullcontext(_Local()) as runner,
     ):
         runner.threads_each(jobs)
         started = time.monotonic()

@@ -94,8 +94,9 @@ class Copies:
                     os.link(file, folder / file.name)
             (folder / SETTINGS).write_text(one.config.model_dump_json(indent=1))
             own = json.dumps(digests | {SETTINGS: digest(folder / SETTINGS)})
-            rows.append((number, run_id, run_name(one.config), one.run_hash, own))
-        self._insert(rows, record._claims().run_id())
+            claims_run = record._claims().run_id(one.run_hash)
+            rows.append((number, run_id, run_name(one.config), one.run_hash, own, claims_run))
+        self._insert(rows)
 
     def put_into(self, downloads: Path) -> None:
         """The files of all runs, as if they had been fetched."""
@@ -105,10 +106,11 @@ class Copies:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 os.link(file, place)
 
-    def _insert(self, rows: list[tuple[object, ...]], claimed_by: str) -> None:
+    def _insert(self, rows: list[tuple[object, ...]]) -> None:
         with psycopg.connect(self._database) as database:
             database.execute(
-                "create temp table copies (number int, run_id text, name text, hash text, own text)"
+                "create temp table copies "
+                "(number int, run_id text, name text, hash text, own text, claims text)"
             )
             with database.cursor().copy("copy copies from stdin") as copy:
                 for row in rows:
@@ -131,8 +133,7 @@ class Copies:
             # As many claims as there are runs that machines have made.
             database.execute(
                 "insert into params (key, value, run_uuid) "
-                "select hash || '.1', 'anna@lab 0123456789ab word', %s from copies",
-                [claimed_by],
+                "select hash || '.1', 'anna@lab 0123456789ab word', claims from copies"
             )
             database.commit()
         with psycopg.connect(self._database, autocommit=True) as database:

@@ -79,6 +79,49 @@ def test_a_claim_from_the_same_folder_is_that_of_a_dead_process(tmp_path, monkey
     assert killed._heard("hash") == ""
 
 
+def test_of_many_claims_a_look_reads_a_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(claims, "LOOK", 0.05)
+    hashes = [f"hash{number}" for number in range(40)]
+    for number, one in enumerate(hashes):
+        with Tracker(tmp_path / str(number % 2)).claimed(one):
+            pass
+    by_part = {one: Tracker(tmp_path / "other")._claims().run_id(one) for one in hashes}
+    client = Tracker(tmp_path)._client
+    for part in set(by_part.values()):
+        found = {one.partition(".")[0] for one in client.get_run(part).data.params}
+        assert found == {one for one in hashes if by_part[one] == part}
+    assert len(set(by_part.values())) > claims.PARTS / 2
+    # Both began with none; what one of them made in vain is gone.
+    kept = [run for run in Tracker(tmp_path).all_runs() if run.data.tags["kind"] == claims.KIND]
+    assert len(kept) == claims.PARTS + 1
+
+
+def test_two_that_find_no_claims_agree_on_the_same(tmp_path):
+    def first(number):
+        return Tracker(tmp_path / str(number))._claims().run_id("hash")
+
+    with ThreadPoolExecutor(4) as threads:
+        assert len(set(threads.map(first, range(4)))) == 1
+    kept = [run for run in Tracker(tmp_path).all_runs() if run.data.tags["kind"] == claims.KIND]
+    assert len(kept) == claims.PARTS + 1
+
+
+def test_a_store_with_one_run_for_all_claims_keeps_it(tmp_path):
+    tracker = Tracker(tmp_path)
+    old = tracker._client.create_run(tracker.experiment_id, tags={"kind": "claims"}, run_name="old")
+    tracker._client.set_experiment_tag(tracker.experiment_id, "claims", old.info.run_id)
+    with tracker.claimed("hash"):
+        assert tracker._claims().run_id("hash") == old.info.run_id
+        assert tracker._client.get_run(old.info.run_id).data.tags["hash"] == "1 0"
+
+
+def test_what_is_being_made_is_known_to_others(tmp_path):
+    assert Tracker(tmp_path / "two").being_made() == set()
+    with Tracker(tmp_path / "one").claimed("hash"), Tracker(tmp_path / "one").claimed("another"):
+        assert Tracker(tmp_path / "two").being_made() == {"hash", "another"}
+    assert Tracker(tmp_path / "two").being_made() == set()
+
+
 def test_planning_asks_for_all_runs_at_once(tmp_path, monkeypatch):
     def finish(number):
         tags = {"kind": "run"}

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("psycopg", reason="needs psycopg: pip install --editable '.[server]'")
 
-from tests.experiments.server import many  # noqa: E402
+from tests.experiments.server import many
 
 
 @pytest.mark.long

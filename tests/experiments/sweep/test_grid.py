@@ -111,3 +111,20 @@ def test_epochs_that_a_stopped_run_had_finished_count_from_the_beginning(tmp_pat
     grid.begin()
     grid.begin()
     assert grid.count() == (0, 2, 3, 10)
+
+
+def test_runs_that_other_machines_make_come_last(tmp_path):
+    pairs = [("a", ""), ("b", "a"), ("c", ""), ("d", ""), ("e", "")]
+    made_there = {"a", "d"}
+    runs = [run(name, start, tmp_path) for name, start in pairs]
+    grid = Grid(runs, lambda: made_there)
+
+    def begin():
+        return (grid.begin() or runs[1]).run_hash
+
+    assert begin() == "c"
+    made_there.remove("a")  # that machine has died, or is done
+    assert begin() == "a"
+    # b waits for a; d is made elsewhere, and left when there is nothing else.
+    assert [begin(), begin()] == ["e", "d"]
+    assert grid.begin() is None

@@ -37,8 +37,7 @@ def timed(monkeypatch):
     def server(_folder):
         yield "http://server"
 
-    @contextmanager
-    def engine(engine_name):
+    def runner(engine_name):
         uri = os.environ.get("MLFLOW_TRACKING_URI")
         assert uri in (None, "http://server")
         name = "server" if uri else engine_name
@@ -48,7 +47,11 @@ def timed(monkeypatch):
         def threads_each(_):
             clock.now += start
 
-        yield SimpleNamespace(threads_each=threads_each, runs=runs)
+        return SimpleNamespace(threads_each=threads_each, runs=runs)
+
+    @contextmanager
+    def engine(engine_name):
+        yield runner(engine_name)
 
     def ablation(_name, _preset, _data, out, runner, _seeds, _jobs):
         assert not out.exists()
@@ -57,6 +60,7 @@ def timed(monkeypatch):
 
     monkeypatch.setattr(overhead, "time", clock)
     monkeypatch.setattr(overhead, "engine", engine)
+    monkeypatch.setattr(overhead, "_Local", lambda: runner("local"))
     monkeypatch.setattr(overhead, "_server", server)
     monkeypatch.setattr(overhead, "ablation", ablation)
     return order, failed
