@@ -21,6 +21,8 @@ from analysis.statistics.intervals import Interval
 _CLAIM = "#D55E00"
 _PEOPLE = "#009E73"
 _MARKS = "osD"
+# Of the highest count: light enough for black numbers on it.
+_MOST = "#56B4E9"
 
 Looks = Mapping[str, Look]
 Names = Mapping[str, str]
@@ -119,7 +121,7 @@ def by_slice(slices: pd.DataFrame, looks: Looks, names: Names) -> Figure:
             axis.grid(visible=False, axis="x")
             axis.set_title(kind, fontsize=13)
         axes[0].set_ylabel("exact match, percent")
-        axes[0].set_ylim(top=101)
+        axes[0].set_ylim(top=103)  # a mark at 100 is whole
         legend(figure, axes[0])
     return figure
 
@@ -137,8 +139,9 @@ def confusions(edits: Mapping[str, pd.DataFrame], characters: Sequence[str]) -> 
             counts = counts.reindex(index=[*characters, ""], columns=[*characters, ""])
             text = counts.map(lambda n: "" if pd.isna(n) else f"{n:.0f}" if n >= 1 else "<1")
             sns.heatmap(
-                counts, ax=axis, cmap="Blues", vmin=0, vmax=most, square=True, cbar=False,
-                annot=text, fmt="", annot_kws={"fontsize": 11},
+                counts, ax=axis, cmap=sns.light_palette(_MOST, as_cmap=True), vmin=0, vmax=most,
+                square=True, cbar=False, annot=text, fmt="",
+                annot_kws={"fontsize": 11, "color": "black"},
                 xticklabels=[*characters, "lost"], yticklabels=[*characters, "added"],
             )  # fmt: skip
             axis.grid(visible=False)

@@ -17,11 +17,16 @@ from markdown_it.rules_core import StateCore
 from analysis.files import write_whole
 
 _STYLE = """
-:root { color-scheme: light dark; }
-html { scroll-padding-top: 3.5rem; }
+:root { color-scheme: light dark; --page: #ffffff; --text: #1b1f24; --link: #1f5fa8; }
+@media screen and (prefers-color-scheme: dark) {
+  :root { --page: #14171b; --text: #e8eaed; --link: #7db4f5; }
+}
+html { scroll-padding-top: 3.5rem; background: var(--page); color: var(--text); }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+a { color: var(--link); }
 /* On a narrow screen the contents are one line, which is moved sideways and stays in view. */
-nav { position: sticky; top: 0; background: Canvas; border-bottom: 1px solid #8886; z-index: 1; }
+nav { position: sticky; top: 0; background: var(--page); z-index: 1; }
+nav { border-bottom: 1px solid #8886; }
 nav ul { display: flex; gap: 1.2rem; overflow-x: auto; margin: 0; padding: .6rem 0; }
 nav li { list-style: none; white-space: nowrap; }
 nav li.part { font-weight: 600; }
@@ -37,17 +42,19 @@ nav li.part { font-weight: 600; }
   nav { display: none; }
   body { max-width: none; margin: 0; font-size: 11px; }
   table, figure { break-inside: avoid; }
-  h2, h3 { break-after: avoid; }
+  h2, h3, h4 { break-after: avoid; }
 }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
+.wide { overflow-x: auto; margin: 1rem 0; }
+figure .wide { margin: 0; }
+:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #8886; text-align: left; }
 td[style] { white-space: nowrap; }  /* numbers, with their intervals */
 code { background: #8882; padding: 0 .2em; border-radius: .2em; overflow-wrap: anywhere; }
 .pictures { display: flex; flex-wrap: wrap; gap: .8rem; }
 figure { margin: 0; max-width: 16rem; }
 figure img { min-height: 68px; max-width: 100%; image-rendering: pixelated; background: #fff; }
-figcaption { font-size: .85rem; overflow-wrap: anywhere; }
+figcaption { font-size: .85em; overflow-wrap: anywhere; }
 figure.chart { max-width: 100%; margin: 1.5rem 0; }
 figure.chart img { min-height: 0; min-width: min(34rem, 150vw); image-rendering: auto; }
 /* Light lines on a dark ground, each in about its own colour. */
@@ -153,7 +160,7 @@ class Page:
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head>\n"
-            f"<body>\n{title}{contents.html()}<main>\n{body}\n</main>\n</body></html>\n"
+            f"<body>\n<header>{title}</header>{contents.html()}<main>\n{body}\n</main>\n</body></html>\n"
         )
 
     def write(self, folder: Path, name: str) -> list[Path]:
@@ -232,7 +239,7 @@ def _in_markdown(part: str | Chart | list[Picture]) -> str:
 def _in_html(part: str | Chart | list[Picture], renderer: MarkdownIt) -> str:
     if isinstance(part, str):
         body = str(renderer.render(part))
-        body = body.replace("<table>", '<div class="wide"><table>')
+        body = body.replace("<table>", f"{_wide('Table')}<table>")
         return body.replace("</table>", "</table></div>")
     if isinstance(part, Chart):
         image = _image(part.draw().svg, "image/svg+xml", part.alt)
@@ -240,7 +247,7 @@ def _in_html(part: str | Chart | list[Picture], renderer: MarkdownIt) -> str:
         links = f'<a href="{file}.png" download>PNG</a>, <a href="{file}.csv" download>CSV</a>'
         caption = f"{renderer.renderInline(part.caption)} {links}"
         return (
-            f'<figure class="chart" id="{html.escape(part.name)}"><div class="wide">{image}</div>'
+            f'<figure class="chart" id="{html.escape(part.name)}">{_wide("Figure")}{image}</div>'
             f"<figcaption>{caption}</figcaption></figure>"
         )
     figures = [
@@ -249,6 +256,11 @@ def _in_html(part: str | Chart | list[Picture], renderer: MarkdownIt) -> str:
         for picture in part
     ]
     return f'<div class="pictures">\n{chr(10).join(figures)}\n</div>'
+
+
+def _wide(what: str) -> str:
+    """The beginning of what may be wider than the screen: the keyboard, too, moves it sideways."""
+    return f'<div class="wide" tabindex="0" role="group" aria-label="{what}">'
 
 
 def _image(content: bytes, media_type: str, alt: str) -> str:

@@ -4,11 +4,13 @@ import base64
 import html
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from analysis.page.page import Page, Picture, code, plain
+from analysis.page.page import Chart, Drawn, Page, Picture, code, plain
+from tests.contrast import contrast, palettes
 
 
 def made():
@@ -46,6 +48,30 @@ def test_the_page_as_html():
     assert f"data:image/png;base64,{base64.b64encode(b'png').decode()}" in text
     assert 'alt="say &quot;8&quot; &amp; &lt;7&gt;"' in text
     assert 'src="http' not in text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_its_words_stand_out_from_the_page(scheme):
+    colours = palettes(made().html())[scheme]
+    for what in ("text", "link"):
+        assert contrast(colours[what], colours["page"]) >= 4.5
+
+
+def test_what_is_wider_than_a_screen_can_be_moved_by_the_keyboard():
+    page = made()
+    drawn = Drawn(b"<svg/>", b"png")
+    page.chart(Chart("chart", lambda: drawn, "a chart", "what it shows", "a\n1\n"))
+    moved = re.findall(r'<div class="wide"([^>]*)>\s*<(\w+)', page.html())
+    assert [inside for _, inside in moved] == ["table", "img"]
+    for attributes, _ in moved:
+        assert 'tabindex="0"' in attributes
+        assert re.search('role="group" aria-label="[^"]+"', attributes)
+    assert page.html().count("<table>") == 1
+
+
+def test_all_that_it_says_is_in_a_landmark():
+    body = re.search("<body>(.*)</body>", made().html(), re.DOTALL)[1]
+    assert not re.sub(r"<(header|nav|main)\b.*?</\1>", "", body, flags=re.DOTALL).strip()
 
 
 def test_the_contents_lead_to_every_heading_and_show_names_as_they_are():
