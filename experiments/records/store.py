@@ -32,6 +32,7 @@ from analysis.place import TRACKING, Place, is_local, masked, place_of
 from analysis.record import EXPERIMENT, STORE, address
 from experiments.errors import UserError
 from experiments.files import lock, whole
+from experiments.records.views import experiment_tags
 
 # A database is made without 60 log lines.
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -190,8 +191,7 @@ def _make(out: Path) -> None:
         MlflowClient(address(Path(making)), registry_uri=address(Path(making))).create_experiment(
             EXPERIMENT,
             artifact_location=(out.resolve() / "artifacts").as_uri(),
-            # The pages for models in training, not those for chats.
-            tags={"mlflow.experimentKind": "custom_model_development"},
+            tags=experiment_tags(),
         )
         # A copy by SQLite: whole, whatever MLflow still keeps open.
         with (

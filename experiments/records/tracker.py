@@ -30,6 +30,7 @@ from experiments.errors import UserError
 from experiments.files import lock
 from experiments.records.claims import Claims
 from experiments.records.run_record import RunRecord
+from experiments.records.views import experiment_tags
 
 # The kind of a run that stands for an arm: it is made from a report, and nothing is made of it.
 ARM = "arm"
@@ -76,7 +77,9 @@ class Tracker:
         if experiment is None:  # a database that something else has made
             with lock(self.out / "mlflow.lock"):
                 artifacts = (self.out / "artifacts").as_uri()
-                made = self._client.create_experiment(name, artifact_location=artifacts)
+                made = self._client.create_experiment(
+                    name, artifact_location=artifacts, tags=experiment_tags()
+                )
             return str(made)
         if experiment.lifecycle_stage == LifecycleStage.DELETED:
             raise UserError(
@@ -90,11 +93,9 @@ class Tracker:
 
     def _new_experiment(self) -> str:
         """On a server, where another client may be about to make it as well."""
-        # The pages for models in training, not those for chats.
-        tags = {"mlflow.experimentKind": "custom_model_development"}
         name = self.place.experiment
         try:
-            return str(self._client.create_experiment(name, tags=tags))
+            return str(self._client.create_experiment(name, tags=experiment_tags()))
         except mlflow.MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

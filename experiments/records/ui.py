@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from analysis.record import EXPERIMENT, STORE, address
 from experiments.ports import listening
 from experiments.records.store import check_store, look
+from experiments.records.views import VIEW, chosen, name_of
 
 # MLflow's pages for models in training: by default it shows those for language models.
 _TRAINING = "workflowType=machine_learning"
@@ -40,19 +41,23 @@ def _links(out: Path, port: int) -> dict[str, str]:
         found = database.execute(
             "SELECT experiment_id FROM experiments WHERE name = ?", [EXPERIMENT]
         ).fetchone()
+        keys = "SELECT key FROM experiment_tags WHERE experiment_id = ?"
+        tags = {key for (key,) in database.execute(keys, found or [None])}
     page = f"http://127.0.0.1:{port}/#"
     if found is None:
         return {"runs": f"{page}?{_TRAINING}"}
     of_experiment = f"{page}/experiments/{found[0]}"
 
-    def listed(kind: str, by: str) -> str:
-        chosen = {"searchFilter": f"tags.kind = '{kind}'", "orderByKey": f"metrics.`{by}`"}
-        asked = urlencode(chosen | {"orderByAsc": "false"}, quote_via=quote)
+    def listed(kind: str) -> str:
+        if VIEW + name_of(kind) in tags:  # not in an older store, or once somebody has deleted it
+            asked = urlencode({"viewStateShareKey": name_of(kind)})
+        else:
+            asked = urlencode(chosen(kind) | {"orderByAsc": "false"}, quote_via=quote)
         return f"{of_experiment}/runs?{asked}&{_TRAINING}"
 
-    each = listed("run", "val.exact_match")
+    each = listed("run")
     return {
-        "arms": listed("arm", "exact_match"),
+        "arms": listed("arm"),
         "runs": each,
         "curves": f"{each}&compareRunsMode=CHART",
         "models": f"{of_experiment}/models?{_TRAINING}",

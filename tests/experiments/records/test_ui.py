@@ -10,6 +10,7 @@ from experiments.errors import UserError
 from experiments.ports import HOST
 from experiments.records import ui
 from experiments.records.tracker import Tracker
+from experiments.records.views import VIEW
 
 
 @pytest.fixture
@@ -54,18 +55,41 @@ def test_its_pages_are_of_this_store_whatever_its_name_and_the_environment(
     assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
 
 
-def test_its_pages_are_named_by_what_they_show(out, free_port, monkeypatch, capsys):
-    monkeypatch.setattr(ui.os, "execve", lambda *_: None)
-    ui.browse(out, free_port)
-    said = capsys.readouterr().out.splitlines()
-    links = {what: link.strip() for what, _, link in (line.partition(":") for line in said)}
+@pytest.fixture
+def links(out, free_port, monkeypatch, capsys):
+    """Prints and returns the links to its pages, by what they show."""
+
+    def printed():
+        monkeypatch.setattr(ui.os, "execve", lambda *_: None)
+        ui.browse(out, free_port)
+        said = capsys.readouterr().out.splitlines()
+        return {what: link.strip() for what, _, link in (line.partition(":") for line in said)}
+
+    return printed
+
+
+def test_its_pages_are_named_by_what_they_show(out, free_port, links):
+    links = links()
     assert set(links) == {"arms", "runs", "curves", "models", "champion"}
     # Pages for models in training, not for chats.
     for link in links.values():
         assert parse_qs(link.partition("?")[2])["workflowType"] == ["machine_learning"]
     (experiment,) = Tracker(out)._client.search_experiments(filter_string="name = 'head-to-head'")
-    for kind, shown in (("arm", "arms"), ("run", "runs")):
+    for shown in ("arms", "runs"):
         page, _, asked = links[shown].partition("?")
         assert page == f"http://127.0.0.1:{free_port}/#/experiments/{experiment.experiment_id}/runs"
-        assert parse_qs(asked)["searchFilter"] == [f"tags.kind = '{kind}'"]
+        # The pages follow a view only where nothing else is chosen.
+        assert parse_qs(asked).keys() == {"viewStateShareKey", "workflowType"}
+        assert VIEW + parse_qs(asked)["viewStateShareKey"][0] in experiment.tags
     assert links["curves"].startswith(f"{links['runs']}&")
+
+
+def test_where_there_is_no_view_the_link_chooses_the_runs_itself(out, links):
+    tracker = Tracker(out)
+    for shown in ("arms", "runs"):
+        tracker._client.delete_experiment_tag(tracker.experiment_id, VIEW + shown)
+    links = links()
+    for kind, by in (("arm", "exact_match"), ("run", "val.exact_match")):
+        asked = parse_qs(links[f"{kind}s"].partition("?")[2])
+        assert asked["searchFilter"] == [f"tags.kind = '{kind}'"]
+        assert (asked["orderByKey"], asked["orderByAsc"]) == ([f"metrics.`{by}`"], ["false"])

@@ -74,6 +74,11 @@ def test_the_experiment_lists_the_runs_and_a_run_has_its_curves(address, store, 
     assert EXPERIMENT in runs
     for name in ("ctc-columns-small_cnn-affine-0", "ce_stop-latent_lstm-small_cnn-affine-0"):
         assert name in runs
+    # Metrics are columns where a view says so; see experiments.records.ui.
+    column = 'col-id="metrics.`val.exact_match`"'
+    assert column not in runs
+    view = f"{address}/#/experiments/{experiment}/runs?viewStateShareKey=runs"
+    assert column in page(f"{view}&workflowType=machine_learning", tmp_path)
     run = f"{address}/#/experiments/{experiment}/runs/{store.runs['columns']}"
     assert "epoch/val.exact_match" in page(run, tmp_path)
     # The curves are drawn when they come into view; the section that holds them is there.
