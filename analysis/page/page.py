@@ -38,18 +38,12 @@ nav li.part { font-weight: 600; }
   nav li { white-space: normal; margin: .2rem 0 .2rem 1rem; }
   nav li.part { margin-left: 0; }
 }
-@media print {
-  nav { display: none; }
-  body { max-width: none; margin: 0; font-size: 11px; }
-  table, figure { break-inside: avoid; }
-  h2, h3, h4 { break-after: avoid; }
-}
 .wide { overflow-x: auto; margin: 1rem 0; }
 figure .wide { margin: 0; }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #8886; text-align: left; }
-td[style] { white-space: nowrap; }  /* numbers, with their intervals */
+td[style], td code { white-space: nowrap; }  /* numbers with their intervals, addresses, commands */
 code { background: #8882; padding: 0 .2em; border-radius: .2em; overflow-wrap: anywhere; }
 .pictures { display: flex; flex-wrap: wrap; gap: .8rem; }
 figure { margin: 0; max-width: 16rem; }
@@ -60,6 +54,15 @@ figure.chart img { min-height: 0; min-width: min(34rem, 150vw); image-rendering:
 /* Light lines on a dark ground, each in about its own colour. */
 @media screen and (prefers-color-scheme: dark) {
   figure.chart img { filter: invert(.9) hue-rotate(180deg); }
+}
+@media print {
+  nav { display: none; }
+  body { max-width: none; margin: 0; font-size: 11px; }
+  table, figure { break-inside: avoid; }
+  h2, h3, h4 { break-after: avoid; }
+  /* Paper is not moved sideways. */
+  .wide { overflow: visible; }
+  td[style], td code { white-space: normal; }
 }
 """
 

@@ -57,14 +57,17 @@ def write_provenance(page: Page, chapter: Chapter) -> None:
             ]
         )
     heads = ["arm", "seed", *(["fold"] if folds else []), "leak-free test", "page", "command"]
-    page.table(heads, rows, plain=("Each row is one training; its command makes it again."))
+    page.table(
+        heads, rows, len(heads), plain="Each row is one training; its command makes it again."
+    )
     if len(shown) > _LISTED:
         page.text(f"{len(shown) - _LISTED} more runs stand in runs.csv only.")
     if chapter.left_out:
         page.table(
             ["arm", "in full"],
             [[chapter.names[a], code(a)] for a in chapter.arms["label"]],
-            plain=("The whole names of the arms, for the short ones above."),
+            texts=2,
+            plain="The whole names of the arms, for the short ones above.",
         )
 
 

@@ -172,12 +172,16 @@ def write_comparisons(page: Page, chapter: Chapter) -> None:
         return
     ordered = _ordered(chapter)
     family = sum(pair.level is None for pair in ordered)
+    corrected = (
+        f"`p` is corrected for the {count(family, 'comparison')} of this table (Holm), as is the "
+        "judgement"
+    )
     page.text("### The same arm but for the loss")
     page.text(
         "Difference in exact match on the leak-free test images, in points, over the seeds that "
-        "both arms have, with its 95% interval for other seeds and images of the same kind. `p` is "
-        f"corrected for the {count(family, 'comparison')} of this table (Holm), as is the "
-        f"judgement: **shown** which of the two reads more, or the two are **equivalent** within "
+        "both arms have, with its 95% interval for other seeds and images of the same kind. "
+        f"{corrected if family else 'The judgement'}: **shown** which of the two reads more, or "
+        "the two are **equivalent** within "
         f"{_margin(ordered[0])}, or neither. **Would show**: the true difference that data like "
         "these show four times out of five."
         + (" The planned pair is tested by itself." if family < len(ordered) else "")

@@ -40,16 +40,22 @@ def chosen(kind: str) -> dict[str, str | bool]:
     }
 
 
+def _width(name: str) -> int:
+    """Of a column, in pixels: for its name with the sign of sorting, and for a number."""
+    return max(90, 40 + 7 * len(name))
+
+
 def experiment_tags() -> dict[str, str]:
     """Of a new experiment: its views, and that its pages are those for models in training."""
     tags = {"mlflow.experimentKind": "custom_model_development"}
     now = int(1000 * time.time())
     for kind, metrics in _SHOWN.items():
-        columns = [f"metrics.`{name}`" for name in metrics] + ["tags.`dataset`", "tags.`split`"]
+        widths = {f"metrics.`{name}`": _width(name) for name in metrics}
+        columns = [*widths, "tags.`dataset`", "tags.`split`"]
         state = chosen(kind) | {
             "selectedColumns": columns,
             "columnOrder": [_NAME, *columns],
-            "columnWidths": {_NAME: _NAME_WIDTH},
+            "columnWidths": {_NAME: _NAME_WIDTH} | widths,
         }
         view = {"name": name_of(kind), "createdAt": now, "state": json.dumps(state)}
         tags[VIEW + name_of(kind)] = json.dumps(view)
