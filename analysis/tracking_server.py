@@ -36,7 +36,7 @@ from analysis.record import PREDICTIONS, WEIGHTS, digest, recorded_digests, reco
 CONFLICTS, BETWEEN_CONFLICTS = 5, 0.5  # seconds
 
 # Of a run: a word of its own, by which it is found when the answer to its making was lost.
-_MADE_AS = "made_as"
+MADE_AS = "made_as"
 
 # Answers of a server, or of a proxy before it, that are another ones later.
 _LATER = {408, 425, 429, 500, 502, 503, 504}
@@ -59,8 +59,8 @@ class ServerClient:
     def create_run(self, experiment_id: str, *, tags: Mapping[str, str], run_name: str) -> Run:
         """As MLflow's, but once, also where the server made it and its answer was lost."""
         word = uuid4().hex
-        marked = {**tags, _MADE_AS: word}
-        condition = f"tags.{_MADE_AS} = '{word}'"
+        marked = {**tags, MADE_AS: word}
+        condition = f"tags.{MADE_AS} = '{word}'"
         return self._once(
             lambda: self._client.create_run(experiment_id, tags=marked, run_name=run_name),
             lambda: self._client.search_runs([experiment_id], condition),

@@ -106,7 +106,7 @@ def arms(section: Section) -> pd.DataFrame:
                 values = runs.groupby("config.seed")[column].mean()
             row[name], row[f"{name}_sd"] = values.mean(), values.std()
         rows.append(row)
-    return pd.DataFrame(rows).sort_values("val", ascending=False, ignore_index=True)
+    return pd.DataFrame(rows).sort_values("val", ascending=False, kind="stable", ignore_index=True)
 
 
 def _labels(runs: pd.DataFrame, config: list[str], tuned: pd.Series) -> pd.Series:

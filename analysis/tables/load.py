@@ -23,6 +23,7 @@ from analysis.tables.artifacts import (
 )
 from analysis.tables.primaries import Primary, of_all
 from analysis.tables.store import Store
+from analysis.tracking_server import MADE_AS
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -113,7 +114,9 @@ def load(out: Path, complete: Complete = as_written) -> Results:
     )
     runs, ensembles = runs.loc[list(read)], ensembles.loc[list(together)]
     settings = pd.DataFrame([config for config, _ in read.values()], index=runs.index)
-    runs = pd.concat([runs, settings.add_prefix("config.")], axis=1).sort_values("start_time")
+    runs = pd.concat([runs, settings.add_prefix("config.")], axis=1)
+    # Not by time: the report is the same, whoever made which run first.
+    runs = runs.sort_values(["tags.mlflow.runName", "tags.run_hash"])
     predictions = {run_id: table for run_id, (_, table) in (read | together).items()}
     searches, broken_searches = _searches(store)
     uncounted = [unfinished, broken, unfinished_ensembles, broken_ensembles, broken_searches]
@@ -156,7 +159,7 @@ def _reports(store: Store) -> int:
 
 def _row(store: Store, run: Run) -> dict[str, object]:
     finished = run.info.status == "FINISHED"
-    tags = {key: value for key, value in run.data.tags.items() if key != DIGESTS}
+    tags = {key: value for key, value in run.data.tags.items() if key not in (DIGESTS, MADE_AS)}
     return {
         "run_id": run.info.run_id,
         "experiment_id": run.info.experiment_id,
@@ -165,9 +168,10 @@ def _row(store: Store, run: Run) -> dict[str, object]:
         "end_time": pd.to_datetime(run.info.end_time, unit="ms", utc=True),
         "folder": store.folder(run),
         "flaw": store.flaw(run) if finished else None,
-        **{f"metrics.{key}": value for key, value in run.data.metrics.items()},
-        **{f"params.{key}": value for key, value in run.data.params.items()},
-        **{f"tags.{key}": value for key, value in tags.items()},
+        # In one order, whichever the store has them in.
+        **{f"metrics.{key}": value for key, value in sorted(run.data.metrics.items())},
+        **{f"params.{key}": value for key, value in sorted(run.data.params.items())},
+        **{f"tags.{key}": value for key, value in sorted(tags.items())},
     }
 
 

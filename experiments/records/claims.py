@@ -74,7 +74,7 @@ class Claims:
         who: the user, for people.
         """
         token = f"{who}@{socket.gethostname()} {self._here} {uuid.uuid4().hex}"
-        turn = 1
+        turn = self._last_turn(run_hash)
         while not self._take(run_hash, turn, token):
             self._wait(run_hash, turn)
             turn += 1
@@ -133,6 +133,12 @@ class Claims:
                 raise
             return bool(taken == token)
         return True
+
+    def _last_turn(self, run_hash: str) -> int:
+        """The last one that somebody took; the first where nobody did."""
+        begin = f"{run_hash}."
+        taken = [key for key in self._record(run_hash).data.params if key.startswith(begin)]
+        return max((int(key.removeprefix(begin)) for key in taken), default=1)
 
     def _wait(self, run_hash: str, turn: int) -> None:
         """Until whoever has this turn ends, or is silent for too long."""

@@ -192,8 +192,12 @@ class Tracker:
 
     def start_parent(self, name: str, key: str, kind: str = "ablation") -> RunRecord:
         """Begin the parent run of an ablation or a search, or go on with the one of this key."""
-        begun = self._search(f"tags.{kind} = '{key}' and tags.kind = '{kind}'")
-        return self._begin(name, begun, {"kind": kind, kind: key}, monitored=False)
+        tags = {"kind": kind, kind: key}
+        condition = f"tags.{kind} = '{key}' and tags.kind = '{kind}'"
+        if begun := self._search(condition):
+            return self._begin(name, begun, tags, monitored=False)
+        with self.claimed(key):  # of two machines that begin at once, the second finds it there
+            return self._begin(name, self._search(condition), tags, monitored=False)
 
     def start_arm(self, name: str, begun: list[Run], tags: dict[str, str]) -> RunRecord:
         """Begin a run that stands for an arm, or go on with the first of those begun."""

@@ -76,9 +76,7 @@ def tune(
         for one in _studies(label, config, given, folder, out, home, studies)
     ]
     key = hashlib.sha256("/".join(one.study.name for one in tuned).encode()).hexdigest()[:16]
-    tracker = Tracker(out)
-    with tracker.claimed(key):  # of two machines that begin at once, the second finds it there
-        parent = tracker.start_parent(f"tuning: {home.name} on {images.name}", key, "search")
+    parent = Tracker(out).start_parent(f"tuning: {home.name} on {images.name}", key, "search")
     parent.set_tags({"preset": name, "dataset": images.name, "train_digest": images.digest})
     worker = Worker(tuned, studies, wanted, jobs, folder, out, parent)
     try:

@@ -22,19 +22,20 @@ def record_arms(arms: pd.DataFrame, tracker: Tracker) -> None:
     A name changes as arms come up that differ in other settings, and runs as there are more seeds:
     an arm is the one that had some of its runs before.
     """
-    before = [run for run in tracker.all_runs() if run.data.tags.get("kind") == ARM]
-    for arm in arms.to_dict("records"):
-        run_ids = arm["runs"]
-        begun = [
-            run
-            for run in before
-            if not set(run_ids).isdisjoint(run.data.tags.get("runs", "").split())
-        ]
-        tags = {name: str(arm[name]) for name in _TAGS} | {"runs": " ".join(run_ids)}
-        record = tracker.start_arm(str(arm["name"]), begun, tags)
-        metrics = {str(name): float(value) for name, value in arm.items() if _is_number(value)}
-        record.log_metrics(metrics, step=int(arm["seeds"]))
-        record.end()
+    with tracker.claimed("arms"):  # of two machines that end at once, the second finds them there
+        before = [run for run in tracker.all_runs() if run.data.tags.get("kind") == ARM]
+        for arm in arms.to_dict("records"):
+            run_ids = arm["runs"]
+            begun = [
+                run
+                for run in before
+                if not set(run_ids).isdisjoint(run.data.tags.get("runs", "").split())
+            ]
+            tags = {name: str(arm[name]) for name in _TAGS} | {"runs": " ".join(run_ids)}
+            record = tracker.start_arm(str(arm["name"]), begun, tags)
+            metrics = {str(name): float(value) for name, value in arm.items() if _is_number(value)}
+            record.log_metrics(metrics, step=int(arm["seeds"]))
+            record.end()
 
 
 def _is_number(value: Any) -> bool:

@@ -2,12 +2,15 @@
 
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import pandas as pd
 import pytest
 
 from experiments.records import claims
 from experiments.records.tracker import Tracker
+from experiments.sweep.arm_records import record_arms
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("server")]
 
@@ -120,6 +123,34 @@ def test_what_is_being_made_is_known_to_others(tmp_path):
     with Tracker(tmp_path / "one").claimed("hash"), Tracker(tmp_path / "one").claimed("another"):
         assert Tracker(tmp_path / "two").being_made() == {"hash", "another"}
     assert Tracker(tmp_path / "two").being_made() == set()
+
+
+def test_turns_that_have_ended_are_not_waited_for_one_by_one(tmp_path, monkeypatch):
+    tried = []
+    take = claims.Claims._take
+    monkeypatch.setattr(claims.Claims, "_take", lambda *a: tried.append(a[2]) or take(*a))
+    for number in range(4):
+        with Tracker(tmp_path / str(number)).claimed("hash"):
+            pass
+    assert tried == [1, 1, 2, 2, 3, 3, 4]
+
+
+def test_two_machines_that_begin_at_once_have_one_parent_and_one_record_an_arm(tmp_path):
+    arm = {"name": "ctc", "runs": ["1" * 32], "seeds": 1, "val": 0.5} | dict.fromkeys(
+        ("dataset", "data_digest", "split", "loss"), "some"
+    )
+
+    def work(number):
+        tracker = Tracker(tmp_path / str(number))
+        parent = tracker.start_parent("ablation", "key")
+        record_arms(pd.DataFrame([arm]), tracker)
+        return parent.run_id
+
+    with ThreadPoolExecutor(4) as threads:
+        assert len(set(threads.map(work, range(4)))) == 1
+    kinds = Counter(run.data.tags["kind"] for run in Tracker(tmp_path).all_runs())
+    del kinds[claims.KIND]
+    assert kinds == {"ablation": 1, "arm": 1}
 
 
 def test_planning_asks_for_all_runs_at_once(tmp_path, monkeypatch):
