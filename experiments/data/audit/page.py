@@ -99,6 +99,7 @@ def _leaks(made: Page, facts: dict[str, Any]) -> None:
         made.table(
             ["part", "also in", "images"],
             [[pair["part"], pair["of"], str(pair["images"])] for pair in facts["overlap"]],
+            texts=2,
         )
     else:
         made.text("There is one part only, so nothing can leak before it is split.")
