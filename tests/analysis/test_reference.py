@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.statistics.intervals import paired_difference
+from analysis.statistics.intervals import paired_difference, share
 from analysis.statistics.looks import levels
 from analysis.statistics.significance import ALPHA
 
@@ -118,3 +118,33 @@ def test_what_it_is_worth_to_begin_with_a_reader():
             for arm in arms
             for begin in ("nothing", "the reader")
         ]
+
+
+def test_what_corrections_are_worth():
+    read = pd.read_csv(ROOT / "analysis/reference/corrections.csv")
+    results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    section = results[results.index("### Correcting what a reader is unsure of") :]
+    for (reader, images), pair in read.groupby(["reader", "images"]):
+        random, least = pair.set_index("choice").loc[["at random", "the least sure"]].iloc
+        assert row(section, f"{reader} | {images:,}") == [
+            *(str(random["corrected"]), exact_match_of(random)),
+            *(str(least["corrected"]), exact_match_of(least)),
+            points(least, "ahead"),
+        ]
+        for one in (random, least):
+            gained = (one["right"] - one["right_before"]) / one["of"]
+            assert one["gained"] == pytest.approx(gained, abs=1e-5)
+        assert least["ahead"] == pytest.approx(
+            (least["right"] - random["right"]) / least["of"], abs=1e-5
+        )
+
+
+def exact_match_of(one):
+    found = share(int(one["right"]), int(one["of"]))
+    percent, low, high = (f"{100 * x:.1f}" for x in (found.estimate, found.low, found.high))
+    return f"{percent} ({low} to {high})"
+
+
+def points(one, name):
+    estimate, low, high = (f"{100 * one[name + end]:+.1f}" for end in ("", "_low", "_high"))
+    return f"{estimate} ({low} to {high})"
