@@ -148,3 +148,27 @@ def exact_match_of(one):
 def points(one, name):
     estimate, low, high = (f"{100 * one[name + end]:+.1f}" for end in ("", "_low", "_high"))
     return f"{estimate} ({low} to {high})"
+
+
+def test_the_learning_curve():
+    """What the arms of the planned comparison read after fewer images."""
+    runs = pd.read_csv(ROOT / "analysis/reference/learning_curve.csv")
+    right = pd.read_csv(ROOT / "analysis/reference/learning_curve_right.csv")
+    assert set(right.columns[5:]) == set(runs["run_id"])
+    clean = right[(right["split"] == "test") & (right["clean"] == 1)]
+    for _, run in runs.iterrows():
+        assert clean[run["run_id"]].mean() == pytest.approx(run["test_clean"])
+    results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    section = results[results.index("## With fewer images") :]
+    sizes = [(f"{size:,}", made, clean) for size, made in runs.groupby("images")]
+    for size, made, images in [*sizes, ("all", RUNS, CLEAN)]:
+        by_loss = {loss: made[made["loss"] == loss].sort_values("seed") for loss in LOSSES}
+        read = {loss: images[own["run_id"]].to_numpy(bool).T for loss, own in by_loss.items()}
+        found = paired_difference(read["ctc"], read["ce_stop"], images["group"].to_numpy())
+        cells = [f"{len(by_loss['ctc'])}"]
+        for loss in LOSSES:
+            for column in ("val", "test_clean"):
+                cells.append(f"{100 * by_loss[loss][column].mean():.1f}")
+        ends = (f"{100 * x:+.1f}" for x in (found.estimate, found.low, found.high))
+        cells.append("{} ({} to {})".format(*ends))
+        assert row(section, size) == cells
