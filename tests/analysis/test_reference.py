@@ -159,7 +159,7 @@ def test_the_learning_curve():
     for _, run in runs.iterrows():
         assert clean[run["run_id"]].mean() == pytest.approx(run["test_clean"])
     results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
-    section = results[results.index("## With fewer images") :]
+    section = results[results.index("## With fewer images") :].partition("\n## ")[0]
     sizes = [(f"{size:,}", made, clean) for size, made in runs.groupby("images")]
     for size, made, images in [*sizes, ("all", RUNS, CLEAN)]:
         by_loss = {loss: made[made["loss"] == loss].sort_values("seed") for loss in LOSSES}
