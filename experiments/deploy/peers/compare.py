@@ -47,6 +47,11 @@ def _with_margin(image: Image.Image) -> Image.Image:
     return ImageOps.expand(image, image.height // 3, paper)
 
 
+def _without_edge(image: Image.Image) -> Image.Image:
+    """Lines of the table stand there, which some read as characters."""
+    return ImageOps.crop(image, image.height // 11)
+
+
 # Of images, their texts.
 Read = Callable[[Sequence[Path]], list[str]]
 PREPARATIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
@@ -54,6 +59,10 @@ PREPARATIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "three times as large": _larger,
     "three times as large, full contrast": lambda image: ImageOps.autocontrast(_larger(image)),
     "three times as large, with a margin": lambda image: _with_margin(_larger(image)),
+    "three times as large, without its edge": lambda image: _larger(_without_edge(image)),
+    "three times as large, a margin for its edge": lambda image: _with_margin(
+        _larger(_without_edge(image))
+    ),
 }
 
 

@@ -78,8 +78,16 @@ def test_preparations_keep_what_is_on_the_image():
     for name, prepare in PREPARATIONS.items():
         made = prepare(image)
         times = 1 if name == "as it is" else 3
-        assert made.width >= times * 60
+        assert made.width >= times * (54 if "edge" in name else 60)
         assert made.mode == "RGB"
         # The ink has its share of the paper, and the margin is paper.
         dark = sum(grey < 100 for grey in made.convert("L").tobytes())
         assert dark == pytest.approx(100 * times**2, rel=0.1)
+
+
+def test_without_the_edge_no_line_of_the_table_is_left():
+    image = Image.new("RGB", (60, 34), (200, 200, 190))
+    image.paste((20, 20, 20), (58, 0, 60, 34))
+    for name, prepare in PREPARATIONS.items():
+        dark = sum(grey < 100 for grey in prepare(image).convert("L").tobytes())
+        assert (dark == 0) == ("edge" in name), name
