@@ -115,8 +115,8 @@ def load(out: Path, complete: Complete = as_written) -> Results:
     runs, ensembles = runs.loc[list(read)], ensembles.loc[list(together)]
     settings = pd.DataFrame([config for config, _ in read.values()], index=runs.index)
     runs = pd.concat([runs, settings.add_prefix("config.")], axis=1)
-    # Not by time: the report is the same, whoever made which run first.
-    runs = runs.sort_values(["tags.mlflow.runName", "tags.run_hash"])
+    # Not by time first: the report is the same, whoever made which run before another.
+    runs = runs.sort_values(["tags.mlflow.runName", "tags.run_hash", "start_time"])
     predictions = {run_id: table for run_id, (_, table) in (read | together).items()}
     searches, broken_searches = _searches(store)
     uncounted = [unfinished, broken, unfinished_ensembles, broken_ensembles, broken_searches]

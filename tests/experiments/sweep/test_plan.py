@@ -294,7 +294,8 @@ def test_stages_come_first_feed_the_next_and_are_made_once(cli, data, few_string
         return load_file(folder / "weights.safetensors")
 
     main_runs = runs[runs["tags.dataset"] == data.name]
-    main_runs = runs[runs["tags.data_digest"] == main_runs["tags.data_digest"].iloc[-1]]
+    begun_last = main_runs.sort_values("start_time")["tags.data_digest"].iloc[-1]
+    main_runs = runs[runs["tags.data_digest"] == begun_last]
     stages = runs.drop(main_runs.index)
     (first,) = stages.index[stages["config.start"] == ""]
     (second,) = stages.index[stages["config.start"] == first]
