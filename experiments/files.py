@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from experiments.errors import UserError
 
 __all__ = [
     "DamagedError",
+    "free_name",
     "is_held",
     "lock",
     "read_checked",
@@ -27,6 +30,14 @@ __all__ = [
     "write_checked",
     "write_whole",
 ]
+
+
+def free_name(file: Path, why: str) -> Path:
+    """A name beside a file for what it was, which nothing has: STEM-WHY-TIME, and a number."""
+    stem = f"{file.stem}-{why}-{datetime.now():%Y%m%d-%H%M%S}"
+    names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    places = (file.with_name(name + file.suffix) for name in names)
+    return next(place for place in places if not place.exists())
 
 
 def is_held(file: Path) -> bool:

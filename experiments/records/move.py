@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from analysis.record import EXPERIMENT, STORE
 from experiments.errors import UserError
-from experiments.files import lock, whole
+from experiments.files import free_name, lock, whole
 from experiments.records.store import check_store
 
 # Where MLflow writes down in which folder files lie.
@@ -40,7 +39,7 @@ def move(out: Path) -> list[str]:
         before = _recorded(database, out)
         if before == now:
             raise UserError(f"{out}: its addresses are those of this folder; nothing to do")
-        kept = file.with_name(f"mlflow-before-move-{datetime.now():%Y%m%d-%H%M%S}.db")
+        kept = free_name(file, "before-move")
         with (
             whole(kept, replace=False, alone=True) as copy,
             closing(sqlite3.connect(copy)) as target,

@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from mlflow.tracking import MlflowClient
 from analysis.place import TRACKING, Place, is_local, masked, place_of
 from analysis.record import EXPERIMENT, STORE, address
 from experiments.errors import UserError
-from experiments.files import lock, whole
+from experiments.files import free_name, lock, whole
 from experiments.records.views import experiment_tags
 
 # A database is made without 60 log lines.
@@ -92,7 +91,7 @@ def ensure_store(out: Path) -> None:
     with lock(out / "mlflow.lock"):
         file = out / STORE
         if file.exists() and _half_made(file):
-            aside = file.with_name(f"mlflow-half-made-{datetime.now():%Y%m%d-%H%M%S}.db")
+            aside = free_name(file, "half-made")
             _set_aside(file, aside)
             _log.warning("%s: was left half-made, without any run; it is now %s", file, aside.name)
         if file.exists():

@@ -7,7 +7,15 @@ from contextlib import suppress
 import pytest
 
 from experiments.errors import UserError
-from experiments.files import DamagedError, is_held, lock, read_checked, whole_folder, write_checked
+from experiments.files import (
+    DamagedError,
+    free_name,
+    is_held,
+    lock,
+    read_checked,
+    whole_folder,
+    write_checked,
+)
 
 
 def hold(file, taken):
@@ -120,3 +128,13 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
         with pytest.raises(UserError, match=reason), whole_folder(folder):
             pytest.fail("nothing is to be made")
     assert [file.name for file in tmp_path.iterdir()] == ["theirs"]
+
+
+def test_what_is_set_aside_within_a_second_has_names_of_its_own(tmp_path):
+    names = []
+    for _ in range(5):
+        names.append(free_name(tmp_path / "mlflow.db", "before-move"))
+        names[-1].touch(exist_ok=False)
+    assert len(set(names)) == 5
+    assert {one.suffix for one in names} == {".db"}
+    assert all(one.name.startswith("mlflow-before-move-2") for one in names)
