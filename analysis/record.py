@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 STORE = "mlflow.db"
 EXPERIMENT = "head-to-head"
+MODEL = EXPERIMENT  # the registered one
 
 SETTINGS = "config.json"
 WEIGHTS = "weights.safetensors"

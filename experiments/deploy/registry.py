@@ -33,9 +33,10 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import Array
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from PIL import Image
 
-from analysis.record import EXPERIMENT, SETTINGS, WEIGHTS
+from analysis.record import MODEL, SETTINGS, WEIGHTS
 from experiments import ports
 from experiments.data.synthetic.digits import packaged_digits
 from experiments.data.synthetic.paper import DRAWN, HEIGHT, WIDTH, digit_ink, on_paper
@@ -43,8 +44,11 @@ from experiments.deploy import server, serving
 from experiments.errors import UserError
 from experiments.training.selection import Score, better
 
-MODEL = EXPERIMENT
 CHAMPION = "champion"
+_DESCRIPTION = (
+    "Readers of handwritten numbers, a version each. `predict` and `serve` use the one with the "
+    f"alias `{CHAMPION}`."
+)
 
 # Where MLflow writes and what it goes on with, by the environment: perhaps of another project.
 _STEERING = (
@@ -164,10 +168,14 @@ class Registry:
                 pip_requirements=_requirements(),
             )
             with suppress(mlflow.MlflowException):  # it is there
-                self._client.create_registered_model(MODEL)
+                self._client.create_registered_model(MODEL, description=_DESCRIPTION)
             # Within: MLflow looks the model up by its global address.
             made: ModelVersion = self._client.create_model_version(
-                MODEL, logged.model_uri, run_id, model_id=logged.model_id
+                MODEL,
+                logged.model_uri,
+                run_id,
+                description=self._client.get_run(run_id).data.tags.get(MLFLOW_RUN_NOTE),
+                model_id=logged.model_id,
             )
         return made
 

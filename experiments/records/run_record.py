@@ -16,7 +16,7 @@ from mlflow.data import sources
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import DatasetInput, InputTag, LoggedModelStatus, Metric, Param, RunTag
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-from mlflow.utils.mlflow_tags import MLFLOW_MODEL_IS_EXTERNAL
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_IS_EXTERNAL, MLFLOW_RUN_NOTE
 
 from analysis.record import DIGESTS, digest
 from analysis.tracking_server import is_conflict
@@ -60,7 +60,7 @@ class RunRecord:
         """What MLflow's page of the run shows first; cut at the end of a line where it is long."""
         if len(markdown) > _DESCRIPTION:
             markdown = markdown[:_DESCRIPTION].rpartition("\n")[0] + "\n"
-        self.set_tags({"mlflow.note.content": markdown})
+        self.set_tags({MLFLOW_RUN_NOTE: markdown})
 
     def log_data(self, name: str, folder: Path, data_digest: str) -> None:
         """Which data the run saw, by its digest."""

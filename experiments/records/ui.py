@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
+import warnings
 from contextlib import closing
 from pathlib import Path
-from typing import NoReturn
 from urllib.parse import quote, urlencode
 
-from analysis.record import EXPERIMENT, STORE, address
-from experiments.ports import listening
+from analysis.record import EXPERIMENT, MODEL, STORE, address
+from experiments.ports import HOST, listening
 from experiments.records.store import check_store, look
 from experiments.records.views import VIEW, chosen, name_of
 
@@ -18,21 +17,31 @@ from experiments.records.views import VIEW, chosen, name_of
 _TRAINING = "workflowType=machine_learning"
 
 
-def browse(out: Path, port: int) -> NoReturn:
-    """Become MLflow's own pages of the store of `out`, on this machine alone. Raises UserError."""
+def browse(out: Path, port: int) -> None:
+    """Answer with MLflow's own pages of the store of `out`, on this machine alone, until stopped.
+
+    It does not go through `mlflow ui`, which loads MLflow twice: to read its options, and in the
+    process that answers. Raises UserError.
+    """
     check_store(out)
     listening(port).close()  # one that is taken is said here, in a line
     for what, link in _links(out, port).items():
         print(f"{what + ':':<14}{link}", flush=True)
-    # -P: a folder named `mlflow` where the user stands is not the library.
-    command = [sys.executable, "-P", "-m", "mlflow", "ui", "--host", "127.0.0.1"]
-    # For one person; a worker takes seconds to start.
-    command += ["--port", str(port), "--workers", "1", "--backend-store-uri", address(out)]
     # MLflow's options have variables: another project's would show its models beside our runs.
-    kept = {name: value for name, value in os.environ.items() if "MLFLOW_" not in name}
+    for name in [name for name in os.environ if "MLFLOW_" in name]:
+        del os.environ[name]
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     # It would start a process a kind of job for the evaluation of language models.
-    set_ = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    os.execve(sys.executable, command, kept | set_)
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    # Not with the module: MLflow reads the above when it is loaded.
+    import uvicorn
+    from mlflow.server import constants
+
+    for name in (constants.BACKEND_STORE_URI_ENV_VAR, constants.REGISTRY_STORE_URI_ENV_VAR):
+        os.environ[name] = address(out)
+    # MLflow's own business.
+    warnings.filterwarnings("ignore", "starlette.middleware.wsgi", module="mlflow")
+    uvicorn.run("mlflow.server.fastapi_app:app", host=HOST, port=port, log_level="warning")
 
 
 def _links(out: Path, port: int) -> dict[str, str]:
@@ -41,9 +50,10 @@ def _links(out: Path, port: int) -> dict[str, str]:
         found = database.execute(
             "SELECT experiment_id FROM experiments WHERE name = ?", [EXPERIMENT]
         ).fetchone()
+        registered = database.execute("SELECT name FROM registered_models").fetchall()
         keys = "SELECT key FROM experiment_tags WHERE experiment_id = ?"
         tags = {key for (key,) in database.execute(keys, found or [None])}
-    page = f"http://127.0.0.1:{port}/#"
+    page = f"http://{HOST}:{port}/#"
     if found is None:
         return {"runs": f"{page}?{_TRAINING}"}
     of_experiment = f"{page}/experiments/{found[0]}"
@@ -56,10 +66,12 @@ def _links(out: Path, port: int) -> dict[str, str]:
         return f"{of_experiment}/runs?{asked}&{_TRAINING}"
 
     each = listed("run")
+    # The list of models forgets what its address asks for; the page of a model does not.
+    model = f"/{MODEL}" if (MODEL,) in registered else ""
     return {
         "arms": listed("arm"),
         "runs": each,
         "curves": f"{each}&compareRunsMode=CHART",
         "models": f"{of_experiment}/models?{_TRAINING}",
-        "champion": f"{page}/models?{_TRAINING}",
+        "champion": f"{page}/models{model}?{_TRAINING}",
     }

@@ -116,6 +116,9 @@ def loaded(store, champion, monkeypatch):  # noqa: ARG001
     """The champion as any MLflow client loads it."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     uri = Tracker(store.out).uri
+    # MLflow writes both into the environment too, and leaves them there.
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.setenv(name, uri)
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     yield mlflow.pyfunc.load_model("models:/head-to-head@champion")
@@ -128,6 +131,16 @@ def test_the_registry_of_another_project_is_left_alone(store, theirs, champion):
     ours = Tracker(store.out).uri
     (model,) = MlflowClient(ours, registry_uri=ours).search_registered_models()
     assert model.name == "head-to-head"
+
+
+def test_its_page_says_what_it_is_and_a_version_what_its_run_does(store, champion):  # noqa: ARG001
+    client = MlflowClient(Tracker(store.out).uri)
+    (model,) = client.search_registered_models()
+    assert "alias `champion`" in model.description
+    (version,) = model.latest_versions
+    said = Tracker(store.out).tags(store.runs["latent_lstm"])["mlflow.note.content"]
+    assert said
+    assert version.description == said
 
 
 def test_the_model_has_a_signature_and_an_example(loaded):

@@ -1,11 +1,16 @@
 """MLflow's own pages: of which store, how they are started, and where to begin."""
 
+import os
 import socket
 from urllib.parse import parse_qs
 
 import pytest
+import uvicorn
+from mlflow.server import constants
 from sqlalchemy import make_url
 
+from analysis.record import MODEL
+from experiments.deploy.registry import Registry
 from experiments.errors import UserError
 from experiments.ports import HOST
 from experiments.records import ui
@@ -26,42 +31,50 @@ def free_port():
         return taken.getsockname()[1]
 
 
-def test_a_port_that_is_taken_is_an_error_of_a_line(out, monkeypatch):
-    monkeypatch.setattr(ui.os, "execve", lambda *_: pytest.fail("it was started"))
+@pytest.fixture
+def served(monkeypatch):
+    """What was served, and with which environment, in place of serving it."""
+    # A copy: the pages' environment is that of a process which does nothing else.
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    calls = []
+    monkeypatch.setattr(uvicorn, "run", lambda app, **how: calls.append((app, how)))
+    return calls
+
+
+def test_a_port_that_is_taken_is_an_error_of_a_line(out, served):
     with socket.create_server((HOST, 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"port {port}: .*; choose another"):
             ui.browse(out, port)
+    assert not served
 
 
 def test_its_pages_are_of_this_store_whatever_its_name_and_the_environment(
-    out, free_port, tmp_path, monkeypatch
+    out, free_port, tmp_path, served
 ):
     named = out.rename(tmp_path / "why?1 %20")
     # By the first it reads runs from elsewhere, by the second models; the third opens it to pages.
-    for name in ("READ_REPLICA_BACKEND_STORE_URI", "REGISTRY_STORE_URI", "SERVER_ALLOWED_HOSTS"):
-        monkeypatch.setenv(f"MLFLOW_{name}", "sqlite:////elsewhere.db")
-    became = []
-    monkeypatch.setattr(ui.os, "execve", lambda *given: became.append(given))
+    for name in ("READ_REPLICA_BACKEND_STORE", "REGISTRY_STORE", "ALLOWED_HOSTS"):
+        for given in (f"MLFLOW_{name}_URI", f"_MLFLOW_SERVER_{name}", f"MLFLOW_SERVER_{name}"):
+            os.environ[given] = "sqlite:////elsewhere.db"
     ui.browse(named, free_port)
-    # One that answers soon: a single worker, and no runner of jobs.
-    ((_, command, environment),) = became
-    backend = command[command.index("--backend-store-uri") + 1]
-    assert make_url(backend).database == str(named / "mlflow.db")
-    assert command[command.index("--host") + 1] == "127.0.0.1"
-    assert "elsewhere" not in str(environment)
-    assert environment["PATH"]
-    assert command[command.index("--workers") + 1] == "1"
-    assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    ((_, how),) = served
+    assert (how["host"], how["port"]) == ("127.0.0.1", free_port)
+    for variable in (constants.BACKEND_STORE_URI_ENV_VAR, constants.REGISTRY_STORE_URI_ENV_VAR):
+        assert make_url(os.environ[variable]).database == str(named / "mlflow.db")
+    assert "elsewhere" not in str(os.environ)
+    assert os.environ["PATH"]
+    assert os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"  # it answers sooner
 
 
 @pytest.fixture
-def links(out, free_port, monkeypatch, capsys):
+def links(out, free_port, served, capsys):
     """Prints and returns the links to its pages, by what they show."""
 
     def printed():
-        monkeypatch.setattr(ui.os, "execve", lambda *_: None)
+        served.clear()
         ui.browse(out, free_port)
+        assert len(served) == 1
         said = capsys.readouterr().out.splitlines()
         return {what: link.strip() for what, _, link in (line.partition(":") for line in said)}
 
@@ -82,6 +95,13 @@ def test_its_pages_are_named_by_what_they_show(out, free_port, links):
         assert parse_qs(asked).keys() == {"viewStateShareKey", "workflowType"}
         assert VIEW + parse_qs(asked)["viewStateShareKey"][0] in experiment.tags
     assert links["curves"].startswith(f"{links['runs']}&")
+
+
+def test_the_champion_has_a_page_of_its_own_once_there_is_one(out, free_port, links):
+    models = f"http://127.0.0.1:{free_port}/#/models"
+    assert links()["champion"].partition("?")[0] == models
+    Registry(out, reading=False)._client.create_registered_model(MODEL)
+    assert links()["champion"].partition("?")[0] == f"{models}/{MODEL}"
 
 
 def test_where_there_is_no_view_the_link_chooses_the_runs_itself(out, links):
