@@ -37,6 +37,8 @@ SEARCH = "search.json"
 PREDICTION_COLUMNS = ("split", "filename", "truth", "reading", "confidence", "label_loss")
 IMAGE_COLUMNS = ("split", "filename", "group", "clean", "part", "changed")
 READER_COLUMNS = ("reader", "filename", "reading")
+# The readers that are people; the others are published outputs.
+PEOPLE = ("human1", "human2")
 
 DIGESTS = "digests"
 # Of the parent run of an ablation: tags `primary.1` and on, the comparison that its preset names.

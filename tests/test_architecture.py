@@ -119,6 +119,7 @@ def test_analysis_never_imports_torch():
                 "experiments/records/claims.py",
                 "experiments/records/tracker.py",
                 "experiments/records/run_record.py",
+                "experiments/records/ui.py",
                 "experiments/deploy/registry.py",
                 "experiments/deploy/server.py",
                 "analysis/tables/load.py",

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.record import PEOPLE
 from analysis.statistics.intervals import (
     MARGIN,
     Difference,
@@ -23,7 +24,6 @@ from analysis.statistics.significance import ALPHA, Judgement, holm, judge
 from analysis.tables.arms import Section
 from analysis.tables.load import Results
 
-PEOPLE = ("human1", "human2")
 # What a reading may be compared with.
 AGAINST = (*PEOPLE, "agreed", "either", "truth")
 

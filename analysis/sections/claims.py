@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.findings.claims import CLAIMED_ACCURACY, CLAIMED_AGREEMENT, CLAIMED_LEAD
-from analysis.findings.humans import PEOPLE
 from analysis.page.formats import p_value, percent, percent_interval, points, signed
 from analysis.page.page import Page
+from analysis.record import PEOPLE
 from analysis.sections.base import register
 from analysis.sections.chapter import ROWS, Chapter
 from analysis.statistics.intervals import Interval

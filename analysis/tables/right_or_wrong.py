@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.record import PEOPLE
 from analysis.tables.load import Results
 
 _IMAGE = ["data_digest", "split", "filename", "group", "clean"]
@@ -15,7 +16,8 @@ def right_or_wrong(results: Results) -> pd.DataFrame:
     The rows are the images of test parts, and, with the split `agreed`, those that two people read
     alike; right is what the label says, or these people. Missing where the run did not read the
     image. group, clean: as in Results, except that people's images have no label to be leaked by:
-    they are clean where training has no identical image.
+    they are clean where training has no identical image. A column more for each published output,
+    under its name, on the images that two people read alike.
     """
     made = [table for table in (results.runs, results.ensembles) if not table.empty]
     digests = pd.concat([table["tags.data_digest"] for table in made]).rename("data_digest")
@@ -29,7 +31,16 @@ def right_or_wrong(results: Results) -> pd.DataFrame:
     both["clean"] = both["clean"].astype(int)
     wide = both.pivot(index=_IMAGE, columns="run_id", values="right").astype("Int64")
     order = [run_id for run_id in digests.index if run_id in wide]
-    return wide[order].reset_index().rename_axis(columns=None)
+    found = wide[order].reset_index().rename_axis(columns=None)
+    return found.merge(_published(results.readers, people), how="left", on=_IMAGE[:3])
+
+
+def _published(readers: pd.DataFrame, agreed: pd.DataFrame) -> pd.DataFrame:
+    """The first columns of an image, and 1 or 0 for each reader that is neither of the people."""
+    read = readers[~readers["reader"].isin(PEOPLE)].merge(agreed, on=["data_digest", "filename"])
+    read["right"] = (read["reading"] == read["truth"]).astype("Int64")
+    wide = read.assign(split="agreed").pivot(index=_IMAGE[:3], columns="reader", values="right")
+    return wide.reset_index().rename_axis(columns=None)
 
 
 def _agreed(readers: pd.DataFrame) -> pd.DataFrame:
@@ -38,6 +49,6 @@ def _agreed(readers: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=["data_digest", "filename", "truth"], dtype=object)
     by_reader = readers.pivot(
         index=["data_digest", "filename"], columns="reader", values="reading"
-    ).reindex(columns=["human1", "human2"])
-    alike = by_reader[by_reader["human1"] == by_reader["human2"]]
-    return alike["human1"].rename("truth").reset_index()
+    ).reindex(columns=list(PEOPLE))
+    alike = by_reader[by_reader[PEOPLE[0]] == by_reader[PEOPLE[1]]]
+    return alike[PEOPLE[0]].rename("truth").reset_index()

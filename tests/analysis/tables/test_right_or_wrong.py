@@ -10,7 +10,15 @@ from tests.analysis.test_report import TEST, four_runs, results, run
 def test_shares_are_the_metrics_of_the_runs_and_nothing_tells_a_label():
     made = results(four_runs())
     found = right_or_wrong(made)
-    assert list(found) == ["data_digest", "split", "filename", "group", "clean", *made.runs.index]
+    assert list(found) == [
+        "data_digest",
+        "split",
+        "filename",
+        "group",
+        "clean",
+        *made.runs.index,
+        "output1",
+    ]
     tested, agreed = found[found["split"] == "test"], found[found["split"] == "agreed"]
     assert sorted(tested["filename"]) == sorted(TEST)
     assert sorted(agreed["filename"]) == ["h1", "h2", "h3"]  # h4 is read in two ways, h5 by one
@@ -23,6 +31,8 @@ def test_shares_are_the_metrics_of_the_runs_and_nothing_tells_a_label():
         ):
             assert images[run_id].mean() == pytest.approx(row[f"metrics.{metric}.exact_match"])
     assert set(found[list(made.runs.index)].stack()) <= {0, 1}
+    published = found.set_index(["split", "filename"])["output1"].dropna()
+    assert published.to_dict() == {("agreed", "h1"): 1, ("agreed", "h2"): 0, ("agreed", "h3"): 1}
 
 
 def test_what_a_run_did_not_read_is_missing():
