@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -16,6 +17,7 @@ RIGHT = pd.read_csv(ROOT / "analysis/reference/right.csv")
 TEST = RIGHT[RIGHT["split"] == "test"]
 CLEAN = TEST[TEST["clean"] == 1]
 AGREED = RIGHT[RIGHT["split"] == "agreed"]
+PUBLISHED = ["output1", "output2"]
 LOSSES = ("ctc", "ce_stop")
 LOOKS = {3: "three", 5: "five", 10: "ten"}  # seeds
 SEEDS = RUNS["seed"].nunique()
@@ -36,7 +38,7 @@ def row(text, begin):
 
 def test_the_files_hold_the_same_runs_with_the_same_scores_and_no_label():
     assert list(RIGHT)[:5] == ["data_digest", "split", "filename", "group", "clean"]
-    assert set(RIGHT.columns[5:]) == set(RUNS["run_id"])
+    assert set(RIGHT.columns[5:]) == {*RUNS["run_id"], *PUBLISHED}
     assert set(RIGHT[RUNS["run_id"]].stack()) == {0, 1}
     assert {loss: len(ids(loss)) for loss in LOSSES} == dict.fromkeys(LOSSES, SEEDS)
     assert SEEDS in LOOKS
@@ -97,6 +99,40 @@ def test_the_seeds_that_nobody_had_seen():
     said = f"{estimate} ({low} to {high})"
     for name in ("RESULTS.md", "analysis/reference/PLAN.md"):
         assert said in (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_the_published_readings_on_images_that_nobody_learnt():
+    unseen = AGREED[(AGREED["clean"] == 1) & ~AGREED["group"].isin(TEST["group"])]
+    results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"| reader | exact match, {len(unseen)} images | minus output1" in results
+    assert f"the {len(unseen)} human-read images that neither" in readme
+    table = results[results.index("**Beside the published system.**") :].split("\n\n")[1]
+    shares = {name: f"{100 * unseen[name].mean():.1f}" for name in PUBLISHED}
+    for name, percent in shares.items():
+        assert row(table, f"published {name}") == [percent, "", ""]
+    for loss in LOSSES:
+        right = unseen[ids(loss)].to_numpy(dtype=bool).T
+        cells = [f"{100 * right.mean():.1f}"]
+        for name in PUBLISHED:
+            theirs = np.repeat(unseen[[name]].to_numpy(dtype=bool).T, len(right), axis=0)
+            found = paired_difference(right, theirs, unseen["group"].to_numpy())
+            ends = (f"{100 * x:+.1f}" for x in (found.estimate, found.low, found.high))
+            cells.append("{} ({} to {})".format(*ends))
+        assert row(table, f"{loss}, ten seeds") == cells
+    ctc = f"{100 * unseen[ids('ctc')].mean().mean():.1f}"
+    said = "right on {}% and {}%, CTC on {}%".format(*shares.values(), ctc)
+    assert said in readme
+
+
+def test_what_all_runs_read_wrong():
+    results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    counts = CLEAN[ids("ctc")].sum(axis=1)
+    every, none, most = (f"{100 * x.mean():.1f}%" for x in (counts == 10, counts == 0, counts > 5))
+    assert f"leak-free dev images {every} are read right by all ten" in results
+    assert f"CTC and {none} by none; {most} by six and more" in " ".join(results.split())
+    nobody = (CLEAN[list(RUNS["run_id"])].sum(axis=1) == 0).mean()
+    assert f"{100 * nobody:.1f}% are read right by none of the twenty" in results
 
 
 def row_by_seed(text, begin):
