@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from experiments.ports import HOST, listening
 _FOLDER = Path(__file__).parent
 # Of what the page sends, in bytes, and of a label, in characters.
 _LONGEST, _LONGEST_LABEL = 10_000, 100
+# Up to so many images, so many epochs.
+_EPOCHS = {100: 100, 500: 60}
 
 
 def serve(asked: Sequence[Doubtful], folder: Path, port: int) -> None:
@@ -41,10 +44,20 @@ def serve(asked: Sequence[Doubtful], folder: Path, port: int) -> None:
             flush=True,
         )
         answer_on(sock, application(asked, labelled))
-    print(
-        f"{len(labelled.values)} labelled images in {folder}; to learn from them:\n"
-        f"head-to-head train --config models/trained/ctc/config.json --data {folder} "
-        "--set start=ctc --set epochs=10"
+    count = len(labelled.values)
+    print(f"{count} labelled images in {folder}; to learn from them:\n{to_learn(folder, count)}")
+
+
+def to_learn(folder: Path, images: int) -> str:
+    """The command that goes on from a reader with so many images, as the preset fine_tuning does.
+
+    Fewer have more epochs; an average as long as that of all published cells would hardly leave
+    the weights that it began with.
+    """
+    epochs = next((epochs for most, epochs in _EPOCHS.items() if images <= most), 30)
+    return (
+        "head-to-head train --config models/trained/ctc/config.json "
+        f"--data {shlex.quote(str(folder))} --set start=ctc --set epochs={epochs} --set ema=0.98"
     )
 
 

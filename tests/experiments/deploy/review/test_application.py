@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shlex
 from io import BytesIO
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from PIL import Image
 
 import experiments.deploy.review
 from experiments.data.cells import read_cells
-from experiments.deploy.review.application import application
+from experiments.deploy.review.application import application, to_learn
 from experiments.deploy.review.doubtful import Doubtful
 from experiments.deploy.review.labels import Labelled
+from experiments.settings.presets import load_preset
 
 FOLDER = Path(experiments.deploy.review.__file__).parent
 JSON = "application/json"
@@ -164,3 +166,15 @@ def test_the_command_refuses_what_it_cannot_do(cli, cells, tmp_path):
     assert (code, said.count("\n")) == (2, 1)
     assert "name another folder" in said
     assert (tmp_path / "new").read_text() == "mine"
+
+
+def test_the_command_to_learn_has_the_settings_that_were_measured(tmp_path):
+    measured = [
+        point for point in load_preset("fine_tuning").points("1") if point.get("start") == "ctc"
+    ]
+    assert len(measured) == 3
+    for point in measured:
+        words = shlex.split(to_learn(tmp_path / "a b", point["train_images"]))
+        assert words[words.index("--data") + 1] == str(tmp_path / "a b")
+        for key in ("epochs", "ema", "start"):
+            assert f"{key}={point[key]}" in words
