@@ -17,3 +17,8 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel | None:
         return None
     average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+
+
+def remaining(decay: float, batches: int) -> float:
+    """How much of the average after so many batches is the weights after the first, 0 to 1."""
+    return float(decay ** (batches - 1))

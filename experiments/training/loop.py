@@ -15,7 +15,7 @@ from experiments.data.images import Images
 from experiments.data.splits import Split
 from experiments.settings.config import RunConfig
 from experiments.training import checkpoint
-from experiments.training.average import moving_average
+from experiments.training.average import moving_average, remaining
 from experiments.training.build import build_for
 from experiments.training.epochs import Epochs, count_batches, labelled
 from experiments.training.inference import validate
@@ -24,6 +24,9 @@ from experiments.training.step import Step, diverged
 from experiments.training.warm_start import take_weights
 from losses import Objective
 from models import Reader
+
+# Of the first weights in the average: with more of them it has left out most of what was learnt.
+_MOST_REMAINING = 0.1
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,11 @@ def _begin(
     if start:
         taken = take_weights(model, start)
         print(f"starts from {config.start}: {taken} of {len(model.state_dict())} tensors")
+    if (left := remaining(config.ema, batches * config.epochs)) > _MOST_REMAINING:
+        print(
+            f"ema={config.ema:g} is long for {batches * config.epochs} batches: {left:.0%} of the "
+            "averaged weights will be those after the first; lower it, or raise epochs"
+        )
     optimizer, schedule = config.optimizer.build(model, batches * config.epochs)
     step = Step(config, model, objective, optimizer)
     owner = config.run_hash(images.digest)

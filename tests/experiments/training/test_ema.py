@@ -1,5 +1,7 @@
 """The moving average of the weights against its recursion, written out."""
 
+import re
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -102,6 +104,22 @@ def test_the_average_is_validated_and_kept_and_training_goes_on_as_without(
     assert validated["val.loss"] != plain.progress.history[0]["val.loss"]
     read_again = validate(done.model, done.objective, *labelled(images, split.val))
     assert read_again["val.loss"] == pytest.approx(validated["val.loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize(("ema", "said"), [(0.0, False), (0.5, False), (0.998, True)])
+def test_an_average_that_hardly_leaves_the_first_weights_is_said(
+    data, tmp_path, monkeypatch, capsys, ema, said
+):
+    done, _, _, states = fitted(data, tmp_path, monkeypatch, ema=ema)
+    warned = re.search(r"^ema=0.998 is long for 5 batches: (\d+)% .*", capsys.readouterr().out)
+    assert bool(warned) == said
+    if warned:
+        # In the average every weight's own share of the first is the same.
+        first, last, kept = (
+            w["characters.weight"].double() for w in (states[0], states[-1], weights(done.model))
+        )
+        share = ((kept - last) / (first - last)).median()
+        assert int(warned[1]) == pytest.approx(100 * float(share), abs=2)
 
 
 @pytest.mark.slow
