@@ -1,4 +1,4 @@
-"""The report's figures of how a score grows: by epoch, by training images, by what was spent.
+"""The report's figures of how a score grows: by epoch, time, training images, what was spent.
 
 From tidy tables, as in figures.py. Shares come in 0..1 and are drawn in percent.
 """
@@ -15,19 +15,22 @@ from analysis.page.style import legend, logarithmic, panels, spread, style
 
 
 def learning_curves(curves: pd.DataFrame, looks: Looks, names: Names) -> Figure:
-    """Validation by epoch: the mean over seeds, and from the lowest to the highest.
+    """Validation by epoch and by time: the mean over seeds, and from the lowest to the highest.
 
-    curves: arm, epoch (from 1), exact_match; several rows of an epoch are several seeds.
+    curves: arm, epoch (from 1), minutes (of training up to there, the same for all seeds of an arm;
+    missing where it is not known), exact_match; several rows of an epoch are several seeds.
     """
     arms = list(dict.fromkeys(curves["arm"]))
     with style():
-        figure, (axis,) = panels(1, 4.6 + 0.2 * len(arms))
-        for arm in arms:
-            own = curves[curves["arm"] == arm]
-            spread(axis, own["epoch"], 100 * own["exact_match"], looks[arm], names[arm])
-        axis.set(xlabel="epoch", ylabel="exact match on validation, percent", ylim=(0, 101))
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        legend(figure, axis)
+        figure, axes = panels(2, 4.6 + 0.2 * len(arms))
+        for axis, x in zip(axes, ("epoch", "minutes"), strict=True):
+            for arm in arms:
+                own = curves[curves["arm"] == arm].dropna(subset=[x])
+                spread(axis, own[x], 100 * own["exact_match"], looks[arm], names[arm])
+        axes[0].set(xlabel="epoch", ylabel="exact match on validation, percent", ylim=(0, 101))
+        axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes[1].set(xlabel="minutes of training", xlim=(0, None))
+        legend(figure, axes[0])
     return figure
 
 

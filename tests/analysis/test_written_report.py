@@ -63,6 +63,12 @@ def test_the_numbers_of_a_figure_are_those_of_the_page(written):
         assert drawn[end] == pytest.approx(pair[of_pair])
     curves = pd.read_csv(written / "figures" / "learning.csv")
     assert sorted(set(curves["exact_match"])) == [step / 5 for step in range(5)]
+    # At its last epoch an arm has the mean of its runs' seconds: 80 and 90, 100 and 110.
+    ends = curves.loc[curves.groupby("arm")["epoch"].idxmax()].set_index("arm")["minutes"]
+    assert ends.to_dict() == {
+        "ce_stop slots small_cnn none": pytest.approx(85 / 60),
+        "ctc columns small_cnn none": pytest.approx(105 / 60),
+    }
 
 
 def test_nothing_is_loaded_from_elsewhere(written):
