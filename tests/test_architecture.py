@@ -26,6 +26,7 @@ FLOORS = {
     "experiments": [
         {"errors", "schema", "seeding"},
         {"files", "limits", "options", "optimizers", "ports", "readers"},
+        {"shell"},
         {"data", "records"},
         {"settings"},
         {"training"},

@@ -35,11 +35,14 @@ def components(
     groups: npt.NDArray[np.int_],
     others: SeedSpread,
 ) -> Components | None:
-    """Of two arms, given as for `paired_difference`; None with one seed or one image."""
+    """Of two arms, given as for `paired_difference`; None with one seed or one image.
+
+    None as well where every seed and image has the same difference: there is nothing to plan by.
+    """
     sums, sizes = by_group(first.astype(float) - second.astype(float), groups)
     values = (sums - sums.sum() / (len(sums) * sizes.sum()) * sizes) / sizes.mean()
     seeds, images = values.shape
-    if seeds == 1 or images == 1:
+    if seeds == 1 or images == 1 or np.allclose(values, 0):
         return None
     own = squares(values)
     both = own.rest / ((seeds - 1) * (images - 1))

@@ -257,4 +257,4 @@ def review(
         asked = rejected(open_reader(artifacts), files, lowest, broken)
     for reason in broken:
         print(f"not read: {one_line(reason)}", file=sys.stderr)
-    ask(asked, output, port)
+    ask(asked, output, port, out if data is None else None)

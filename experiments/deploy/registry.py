@@ -42,9 +42,12 @@ from experiments.data.synthetic.digits import packaged_digits
 from experiments.data.synthetic.paper import DRAWN, HEIGHT, WIDTH, digit_ink, on_paper
 from experiments.deploy import server, serving
 from experiments.errors import UserError
+from experiments.shell import ours
 from experiments.training.selection import Score, better
 
 CHAMPION = "champion"
+# Characters of a version's description, as MLflow's tables have them.
+_LONGEST = 5_000
 _DESCRIPTION = (
     "Readers of handwritten numbers, a version each. `predict` and `serve` use the one with the "
     f"alias `{CHAMPION}`."
@@ -85,6 +88,7 @@ class Registry:
 
         reading: whether nothing is going to be registered, so that it may be anybody's.
         """
+        self._out = out
         self._tracker = Tracker(out, reading=True)
         if not reading:
             self._tracker = Tracker(out)
@@ -112,8 +116,8 @@ class Registry:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
             raise NoChampionError(
-                f"{self._place}: there is no champion yet; choose one with: head-to-head "
-                "register, or name a run with --run"
+                f"{self._place}: there is no champion yet; choose one with: "
+                f"{ours('register', '--out', self._out)}, or name a run with --run"
             ) from error
 
     def best(self) -> str:
@@ -169,12 +173,13 @@ class Registry:
             )
             with suppress(mlflow.MlflowException):  # it is there
                 self._client.create_registered_model(MODEL, description=_DESCRIPTION)
+            note = self._client.get_run(run_id).data.tags.get(MLFLOW_RUN_NOTE, "")
             # Within: MLflow looks the model up by its global address.
             made: ModelVersion = self._client.create_model_version(
                 MODEL,
                 logged.model_uri,
                 run_id,
-                description=self._client.get_run(run_id).data.tags.get(MLFLOW_RUN_NOTE),
+                description=note[:_LONGEST],
                 model_id=logged.model_id,
             )
         return made

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from experiments.options import OUT, Data, Out, Settings
+from experiments.shell import make
 
 # As in __main__: what a command needs is imported when it runs.
 
@@ -20,7 +21,7 @@ def data(out: Out = OUT) -> None:
     from experiments.data.published.fetch import PUBLISHED, fetch
 
     folder = fetch(PUBLISHED, out)
-    print(f"next: make ablation DATA={folder} PRESET=ablation")
+    print(f"next: {make('ablation', out, DATA=folder, PRESET='ablation')}")
 
 
 @app.command()
@@ -70,7 +71,7 @@ def suspects(data: Data = None, out: Out = OUT) -> None:
     from experiments.pages.suspects import write_suspects
     from experiments.training.run import data_folder
 
-    for file in write_suspects(data_folder(data, out), out):
+    for file in write_suspects(data_folder(data, out), out, data):
         print(file)
 
 

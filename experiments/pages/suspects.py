@@ -17,18 +17,20 @@ from experiments.files import write_whole
 from experiments.records.tracker import Tracker
 from experiments.settings.config import RunConfig
 from experiments.settings.older import completed
+from experiments.shell import make
 
 _SHOWN = 200
 
 
-def write_suspects(folder: Path, out: Path) -> list[Path]:
+def write_suspects(folder: Path, out: Path, data: Path | None) -> list[Path]:
     """Write a page and a CSV for the k-fold runs of this data; returns the files.
 
-    Runs whose labels were changed on purpose have files of their own. Raises UserError.
+    data: the folder as the user named it, if so. Runs whose labels were changed on purpose have
+    files of their own. Raises UserError.
     """
     # The charset holds for training; whatever the label is, it can be doubted.
     cells = read_cells(folder, RunConfig().charset, on_problem=lambda _: None)
-    way_out = "make some with: make ablation PRESET=suspects"
+    way_out = f"make some with: {make('ablation', out, DATA=data, PRESET='suspects')}"
     if place_of(out).is_there():
         Tracker(out, reading=True)  # raises for a store that is damaged or of another MLflow
     try:

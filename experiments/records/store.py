@@ -32,6 +32,7 @@ from analysis.record import EXPERIMENT, STORE, address
 from experiments.errors import UserError
 from experiments.files import free_name, lock, whole
 from experiments.records.views import experiment_tags
+from experiments.shell import python
 
 # A database is made without 60 log lines.
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -116,9 +117,10 @@ def check_store(out: Path) -> None:
             f"{file}: holds no MLflow tables; put a copy of it back, or set OUT (--out) to a new "
             "folder"
         )
+    upgrade = python("-m", "mlflow", "db", "upgrade", address(out))
     raise UserError(
         f"{file}: was made by another version of MLflow (schema {version}); keep a copy, then run: "
-        f"python -m mlflow db upgrade '{address(out)}', or install the MLflow that made it"
+        f"{upgrade}, or install the MLflow that made it"
     )
 
 

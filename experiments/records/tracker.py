@@ -31,6 +31,7 @@ from experiments.files import lock
 from experiments.records.claims import Claims
 from experiments.records.run_record import RunRecord
 from experiments.records.views import experiment_tags
+from experiments.shell import ours, python
 
 # The kind of a run that stands for an arm: it is made from a report, and nothing is made of it.
 ARM = "arm"
@@ -82,10 +83,11 @@ class Tracker:
                 )
             return str(made)
         if experiment.lifecycle_stage == LifecycleStage.DELETED:
+            to_restore = ("mlflow", "experiments", "restore", "--experiment-id")
+            restore = python("-m", *to_restore, experiment.experiment_id)
             raise UserError(
                 f"{self.place}: the experiment {name} was deleted; to have its runs back: "
-                f"{TRACKING}='{self.place.uri()}' python -m mlflow experiments restore "
-                f"--experiment-id {experiment.experiment_id}, else set {self._other()}"
+                f"{TRACKING}={shlex.quote(self.place.uri())} {restore}, else set {self._other()}"
             )
         if not reading and self.place.server is None:
             self._check_place(Path(local_file_uri_to_path(experiment.artifact_location)))  # type: ignore[no-untyped-call]
@@ -279,10 +281,10 @@ class Tracker:
     def _check_place(self, recorded: Path) -> None:
         """MLflow records whole paths: from a moved folder it would write to the old one."""
         if recorded != self.out / "artifacts":
+            move = ours("move", "--out", self.out)
             raise UserError(
-                f"{self.out}: was made as {recorded.parent}; so that its runs go on here: "
-                f"head-to-head move --out {shlex.quote(str(self.out))}, else move it back, or set "
-                "OUT (--out) to a new folder"
+                f"{self.out}: was made as {recorded.parent}; so that its runs go on here: {move}, "
+                "else move it back, or set OUT (--out) to a new folder"
             )
 
     def _search(self, condition: str) -> list[Run]:

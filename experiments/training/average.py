@@ -20,5 +20,8 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel | None:
 
 
 def remaining(decay: float, batches: int) -> float:
-    """How much of the average after so many batches is the weights after the first, 0 to 1."""
-    return float(decay ** (batches - 1))
+    """How much of the average after so many batches is the weights after the first, 0 to 1.
+
+    Without an average (0) nothing is.
+    """
+    return float(decay ** (batches - 1)) if decay else 0.0

@@ -299,7 +299,10 @@ def test_audit_of_what_is_not_there_and_over_what_is(cli, make_cells, one_stride
 @pytest.mark.usefixtures("quickly")
 def test_suspects_from_folds_to_page(cli, make_cells, tmp_path):
     folder = make_cells(train=40, dev=24, human=0, duplicates=4, leaked=2, human_leaked=0)
-    one_line(cli("suspects", "--data", folder, "--out", tmp_path), "PRESET=suspects")
+    one_line(
+        cli("suspects", "--data", folder, "--out", tmp_path),
+        f"make ablation DATA={folder} PRESET=suspects OUT={tmp_path}",
+    )
     preset = tmp_path / "folds.toml"
     preset.write_text(
         '[run]\nsplit = "kfold"\nfolds = 2\nepochs = 1\nwidth_stride = 8\nhidden = 16\n'

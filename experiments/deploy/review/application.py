@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,24 +13,31 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from analysis.record import SETTINGS
 from experiments.data.decode import open_rgb
 from experiments.deploy.local_page import answer_on, local_page
 from experiments.deploy.review.doubtful import Doubtful
-from experiments.deploy.review.labels import Labelled
+from experiments.deploy.review.labels import LABELS, Labelled
 from experiments.errors import UserError
 from experiments.ports import HOST, listening
+from experiments.readers import reader_folder
+from experiments.settings.config import RunConfig
+from experiments.shell import ours
 
 _FOLDER = Path(__file__).parent
 # Of what the page sends, in bytes, and of a label, in characters.
 _LONGEST, _LONGEST_LABEL = 10_000, 100
-# Up to so many images, so many epochs.
+# Up to so many training images, so many epochs.
 _EPOCHS = {100: 100, 500: 60}
+# Labelled images that are enough for a test, a validation and a training part.
+_FEWEST = 10
 
 
-def serve(asked: Sequence[Doubtful], folder: Path, port: int) -> None:
+def serve(asked: Sequence[Doubtful], folder: Path, port: int, out: Path | None) -> None:
     """Ask on this machine alone until it is stopped. Raises UserError.
 
     folder: gets the labelled images.
+    out: where to learn from them; None for images whose labels are to be put right where they are.
     """
     if not asked:
         print("nothing is in doubt: there is nothing to review")
@@ -45,20 +51,31 @@ def serve(asked: Sequence[Doubtful], folder: Path, port: int) -> None:
         )
         answer_on(sock, application(asked, labelled))
     count = len(labelled.values)
-    print(f"{count} labelled images in {folder}; to learn from them:\n{to_learn(folder, count)}")
+    print(f"{count} labelled images in {folder}")
+    if out is None and count:
+        print(f"put them right in your data set: {folder / LABELS}")
+    elif out is not None and (command := to_learn(folder, count, out)):
+        print(f"to learn from them:\n{command}")
 
 
-def to_learn(folder: Path, images: int) -> str:
-    """The command that goes on from a reader with so many images, as the preset fine_tuning does.
+def to_learn(folder: Path, labelled: int, out: Path) -> str:
+    """The command that goes on from a reader, as the preset fine_tuning does; "" for too few.
 
-    Fewer have more epochs; an average as long as that of all published cells would hardly leave
-    the weights that it began with.
+    Fewer images have more epochs; an average as long as that of all published cells would hardly
+    leave the weights that it began with. An epoch has two batches at least.
     """
+    config = RunConfig()
+    if labelled < _FEWEST:
+        return ""
+    # Parts are cut at whole groups of identical images: one or two images either way.
+    images = int(labelled * (1 - config.test_fraction) * (1 - config.val_fraction)) - 2
     epochs = next((epochs for most, epochs in _EPOCHS.items() if images <= most), 30)
-    return (
-        "head-to-head train --config models/trained/ctc/config.json "
-        f"--data {shlex.quote(str(folder))} --set start=ctc --set epochs={epochs} --set ema=0.98"
-    )
+    settings = {"start": "ctc", "epochs": epochs, "ema": 0.98}
+    if images // 2 < config.batch_size:
+        settings["batch_size"] = images // 2
+    given = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    reader = reader_folder("ctc") / SETTINGS
+    return ours("train", "--config", reader, "--data", folder, "--out", out, *given)
 
 
 def application(asked: Sequence[Doubtful], labelled: Labelled) -> Starlette:

@@ -11,6 +11,7 @@ from experiments.data.cells import read_cells
 from experiments.deploy.predict import ImageReader, names_of, predict
 from experiments.errors import UserError
 from experiments.settings.config import RunConfig
+from experiments.shell import make
 
 _SUSPECTS = "suspects.csv"
 
@@ -49,7 +50,7 @@ def doubted(data: Path, out: Path) -> list[Doubtful]:
     cells = read_cells(data, RunConfig().charset, on_problem=lambda _: None)
     table = out / "suspects" / cells.name / _SUSPECTS
     if not table.is_file():
-        raise UserError(f"{table}: no such file; make it with: make suspects DATA={data}")
+        raise UserError(f"{table}: no such file; make it with: {make('suspects', out, DATA=data)}")
     by_name = {(row.part, row.filename): row for row in cells.rows}
     found = []
     with table.open(encoding="utf-8", newline="") as file:

@@ -29,6 +29,12 @@ def test_the_components_add_up_to_the_variance_of_a_seeds_difference():
     assert components(first[:1], second[:1], np.arange(500), UNKNOWN) is None
 
 
+@pytest.mark.parametrize(("first", "second"), [(True, True), (False, False), (True, False)])
+def test_arms_that_differ_by_the_same_everywhere_plan_nothing(first, second):
+    first, second = (np.full((3, 40), right) for right in (first, second))
+    assert components(first, second, np.repeat(np.arange(20), 2), UNKNOWN) is None
+
+
 def test_images_alone_need_what_the_formula_of_a_mean_says():
     found = Components(0.0, 0.1, 0.0)
     z = scipy.stats.norm.isf(0.025) + scipy.stats.norm.isf(0.2)

@@ -140,7 +140,7 @@ def test_its_page_says_what_it_is_and_a_version_what_its_run_does(store, champio
     (version,) = model.latest_versions
     said = Tracker(store.out).tags(store.runs["latent_lstm"])["mlflow.note.content"]
     assert said
-    assert version.description == said
+    assert version.description == said[:5000]  # more than that some databases refuse
 
 
 def test_the_model_has_a_signature_and_an_example(loaded):

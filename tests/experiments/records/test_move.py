@@ -43,7 +43,7 @@ def test_runs_go_on_where_the_folder_is_now(tmp_path, name, cli):
     begun.end("KILLED")
     moved = (tmp_path / "out").rename(tmp_path / name)
     before = dump(moved / "mlflow.db")
-    with pytest.raises(UserError, match="head-to-head move --out"):
+    with pytest.raises(UserError, match="head-to-head move --out "):
         Tracker(moved)
 
     code, said, _ = cli("move", "--out", moved)

@@ -11,7 +11,7 @@ from experiments.data.splits import make_split
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.settings.config import run_config
 from experiments.training import loop
-from experiments.training.average import moving_average
+from experiments.training.average import moving_average, remaining
 from experiments.training.epochs import labelled
 from experiments.training.inference import validate
 from experiments.training.run import load_data
@@ -148,3 +148,9 @@ def test_a_run_that_was_stopped_goes_on_with_its_average_bit_for_bit(data, tmp_p
     assert sum(name.startswith("average.") for name in last[0]) > 10
     assert last[0].keys() == last[1].keys()
     assert all(torch.equal(last[0][name], last[1][name]) for name in last[0])
+
+
+def test_without_an_average_nothing_remains_in_it():
+    assert remaining(0, 1) == remaining(0, 100) == 0
+    assert remaining(0.5, 1) == 1
+    assert remaining(0.5, 3) == 0.25

@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,16 @@ from PIL import Image
 
 import experiments.deploy.review
 from experiments.data.cells import read_cells
+from experiments.data.splits import make_split
+from experiments.deploy.review import application as review
 from experiments.deploy.review.application import application, to_learn
 from experiments.deploy.review.doubtful import Doubtful
 from experiments.deploy.review.labels import Labelled
+from experiments.settings.config import run_config
 from experiments.settings.presets import load_preset
+from experiments.training.average import remaining
+from experiments.training.epochs import count_batches
+from experiments.training.run import load_data
 
 FOLDER = Path(experiments.deploy.review.__file__).parent
 JSON = "application/json"
@@ -168,13 +175,57 @@ def test_the_command_refuses_what_it_cannot_do(cli, cells, tmp_path):
     assert (tmp_path / "new").read_text() == "mine"
 
 
+def settings_in(command):
+    """What a command sets, and what follows its other options."""
+    words = shlex.split(command)
+    given = dict(w.split("=", 1) for option, w in pairwise(words) if option == "--set")
+    return given, {option: w for option, w in pairwise(words) if option.startswith("--")}
+
+
 def test_the_command_to_learn_has_the_settings_that_were_measured(tmp_path):
     measured = [
         point for point in load_preset("fine_tuning").points("1") if point.get("start") == "ctc"
     ]
     assert len(measured) == 3
+    folder, out = tmp_path / "a b", tmp_path / "it's out"
     for point in measured:
-        words = shlex.split(to_learn(tmp_path / "a b", point["train_images"]))
-        assert words[words.index("--data") + 1] == str(tmp_path / "a b")
-        for key in ("epochs", "ema", "start"):
-            assert f"{key}={point[key]}" in words
+        labelled = round(point["train_images"] / 0.72)  # a fifth is the test part, and so on
+        given, options = settings_in(to_learn(folder, labelled, out))
+        assert (options["--data"], options["--out"]) == (str(folder), str(out))
+        assert {key: given[key] for key in ("epochs", "ema", "start")} == {
+            key: str(point[key]) for key in ("epochs", "ema", "start")
+        }
+
+
+@pytest.mark.parametrize("count", [10, 11, 20, 44, 45, 60, 89, 100, 200])
+def test_a_few_labelled_images_are_enough_for_the_command(make_cells, tmp_path, count):
+    folder = tmp_path / "labelled"
+    images = sorted((make_cells(train=count) / IMAGES).iterdir())
+    labelled = Labelled(folder, images)
+    for number in range(count):
+        labelled.label(number, str(number))
+    given, options = settings_in(to_learn(folder, count, tmp_path))
+    settings = json.loads(Path(options["--config"]).read_text())
+    config = run_config(settings, {k: json.loads(v) for k, v in given.items() if k != "start"})
+    split = make_split(load_data(config, folder, tmp_path), config)
+    assert split.test
+    assert split.val
+    batches = count_batches(config, len(split.train))
+    assert remaining(config.ema, batches * config.epochs) < 0.1
+
+
+def test_of_a_handful_nothing_can_be_learnt(tmp_path):
+    assert to_learn(tmp_path, 9, tmp_path) == ""
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_what_it_says_in_the_end(asked, folder, monkeypatch, capsys, tmp_path, learns):
+    monkeypatch.setattr(review, "answer_on", lambda *_: None)
+    labelled = Labelled(folder, [one.image for one in asked])
+    labelled.label(0, "1")
+    monkeypatch.setattr(review, "_FEWEST", 1)
+    review.serve(asked, folder, 0, tmp_path if learns else None)
+    said = capsys.readouterr().out
+    # Readers of the suite have learnt published cells: they are no start for those in doubt.
+    assert ("start=ctc" in said) == learns
+    assert (str(folder / "labels.csv") in said) == (not learns)

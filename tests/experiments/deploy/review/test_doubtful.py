@@ -58,7 +58,7 @@ def test_labels_that_are_not_what_was_read_are_asked_about(cells, tmp_path):
             "doubt": [9.0, 2.0, 1.0],
         }
     )
-    with pytest.raises(UserError, match="make suspects DATA="):
+    with pytest.raises(UserError, match=f"make suspects DATA={cells} OUT={tmp_path}$"):
         doubted(cells, tmp_path)
     folder = tmp_path / "suspects" / cells.name
     folder.mkdir(parents=True)

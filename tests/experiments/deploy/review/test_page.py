@@ -106,4 +106,4 @@ def test_readings_are_confirmed_and_corrected_by_the_keyboard(started, tmp_path)
     assert running.wait(30) == 0
     said = running.stdout.read()
     assert "2 labelled images in" in said
-    assert f"--data {folder} --set start=ctc" in said
+    assert "start=ctc" not in said  # of two images nothing can be learnt
