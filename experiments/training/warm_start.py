@@ -10,14 +10,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from analysis.record import LEARNT, SETTINGS, WEIGHTS, read_object
+from analysis.record import LEARNT, WEIGHTS
 from experiments.data.images import Images
-from experiments.data.splits import Split, make_split
+from experiments.data.splits import Split
 from experiments.errors import UserError
-from experiments.readers import CARD, reader_folder, reader_names, reader_of_start
+from experiments.readers import reader_folder, reader_names, reader_of_start
 from experiments.records.tracker import Tracker
-from experiments.settings.config import RunConfig, run_config
-from experiments.training.learnt import Learnt, leaks, learnt_by, read_learnt
+from experiments.settings.config import RunConfig
+from experiments.training.learnt import Learnt, leaks, read_learnt
 from models import Reader
 
 
@@ -59,8 +59,6 @@ def start_of(config: RunConfig, images: Images, split: Split, tracker: Tracker) 
         return Start({}, Learnt())
     run_id, folder = finished_start(config, tracker)
     seen = read_learnt(folder)
-    if seen is None and run_id is None:
-        seen = _learnt_by_reader(folder, images)
     if seen is None:
         print(f"start: {config.start} has no {LEARNT}, so only data sets and splits are compared")
         tags = tracker.tags(run_id) if run_id is not None else {}
@@ -82,14 +80,6 @@ def start_of(config: RunConfig, images: Images, split: Split, tracker: Tracker) 
         return Start(weights, seen)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{file}: cannot be loaded ({error}); train that run again") from error
-
-
-def _learnt_by_reader(folder: Path, images: Images) -> Learnt | None:
-    """What a reader saw of the data set that it was trained on; None of any other."""
-    if read_object(folder / CARD)["data_digest"] != images.digest:
-        return None
-    own = run_config(read_object(folder / SETTINGS), {})
-    return learnt_by(images, make_split(images, own))
 
 
 def take_weights(model: Reader, weights: dict[str, Tensor]) -> int:

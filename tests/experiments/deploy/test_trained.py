@@ -22,6 +22,7 @@ from experiments.deploy.onnx_reader import OnnxReader
 from experiments.deploy.threshold import reject_threshold
 from experiments.readers import reader_folder, reader_names
 from experiments.settings.config import run_config
+from experiments.training.learnt import learnt_by, read_learnt
 from experiments.training.run import load_data
 from tests.command_line import one_line
 
@@ -202,5 +203,6 @@ def test_every_number_of_a_card_is_counted_again(name, tmp_path):
     images = load_data(config, Path(CELLS), tmp_path)
     assert images.digest == card["data_digest"]
     split = trained.make_split(images, config)
+    assert read_learnt(folder) == learnt_by(images, split)
     found = trained.count_right(images, split, trained.read_parts(folder, images, split))
     assert {part: list(counts) for part, counts in found.items()} == card["right_of"]
