@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -321,3 +323,28 @@ def test_suspects_from_folds_to_page(cli, make_cells, tmp_path):
     assert page.count("data:image/png") == 64
     assert "changed by one character on purpose" in page
     assert str(tmp_path / "suspects/cells/suspects-noise-0.1.html") in out
+
+
+@pytest.mark.parametrize(("given", "then"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(given, then, monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if given is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", given)
+    program = """
+import os, sys
+from experiments.__main__ import app, main
+@app.command()
+def shown():
+    print(os.environ["OMP_WAIT_POLICY"], "torch" in sys.modules)
+sys.argv = ["head-to-head", "shown"]
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # What loads torch reads it, and torch is loaded later.
+    assert done.stdout.split() == [then, "False"]
