@@ -87,6 +87,17 @@ def _refuse(why: str) -> NoReturn:
     sys.exit(2)
 
 
+def _wait_briefly() -> None:
+    """Let OpenMP's threads sleep soon while they wait for each other; before torch is loaded.
+
+    By default they spin: beside another busy process a step of two threads took 2.7 times as long,
+    and 6 times in another trial. Sleeping at once (OMP_WAIT_POLICY=PASSIVE) made the same step half
+    as slow again on a quiet machine, so many turns in between made no difference there.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+
 def _prepare_output() -> None:
     """What libraries log goes to stderr; what a locale cannot write is escaped."""
     for package in ("experiments", "analysis"):
@@ -102,9 +113,7 @@ def _prepare_output() -> None:
 def main() -> NoReturn:
     """Run the command line; 2 is the user's error, 130 an interrupted run."""
     follow_parent()
-    # Before torch is loaded. OpenMP's threads spin while they wait for each other: beside another
-    # busy process a step of two threads took 2.6 times as long.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _wait_briefly()
     # A parent that stops its runs sends SIGTERM, a closed terminal SIGHUP: stop as for Ctrl-C.
     for name in ("SIGTERM", "SIGHUP"):  # Windows has no closed terminal
         number = getattr(signal, name, None)

@@ -212,3 +212,28 @@ def test_the_learning_curve():
         ends = (f"{100 * x:+.1f}" for x in (found.estimate, found.low, found.high))
         cells.append("{} ({} to {})".format(*ends))
         assert row(section, size) == cells
+
+
+def test_the_parts_changed_one_at_a_time():
+    runs = pd.read_csv(ROOT / "analysis/reference/parts.csv").set_index(["loss", "arm"])
+    right = pd.read_csv(ROOT / "analysis/reference/parts_right.csv")
+    results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    section = results[results.index("## One part of the reference changed") :]
+    clean = right[(right["split"] == "test") & (right["clean"] == 1)]
+    groups = clean["group"].to_numpy()
+    # The very images of the planned comparison.
+    assert list(clean["filename"]) == list(CLEAN["filename"])
+    assert f"{len(runs)} of the preset's 26 runs" in " ".join(section.split())
+    for (loss, arm), run in runs.iterrows():
+        assert clean[run["run_id"]].mean() == pytest.approx(run["test_clean"])
+        shares = [f"{100 * run[m]:.1f}" for m in ("val", "test", "test_clean", "agreed")]
+        plain = runs.loc[(loss, "as it is"), "run_id"]
+        ours, theirs = (clean[[i]].to_numpy(dtype=bool).T for i in (run["run_id"], plain))
+        found = paired_difference(ours, theirs, groups)
+        ends = (f"{100 * x:+.1f}" for x in (found.estimate, found.low, found.high))
+        difference = "" if arm == "as it is" else "{} ({} to {})".format(*ends)
+        assert row(section, f"{loss} | {arm}") == [*shares, difference]
+    as_it_is = 100 * runs.loc[("ctc", "as it is"), "test_clean"]
+    before = 100 * CLEAN[ids("ctc")[0]].mean()
+    assert f"read {before:.1f}% of the" in section
+    assert f"{as_it_is:.1f}% here" in section

@@ -325,26 +325,27 @@ def test_suspects_from_folds_to_page(cli, make_cells, tmp_path):
     assert str(tmp_path / "suspects/cells/suspects-noise-0.1.html") in out
 
 
-@pytest.mark.parametrize(("given", "then"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(given, then, monkeypatch):
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    if given is not None:
-        monkeypatch.setenv("OMP_WAIT_POLICY", given)
+@pytest.mark.parametrize(
+    ("given", "then"),
+    [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+)
+def test_threads_wait_briefly_unless_the_user_says_otherwise(given, then, monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
     program = """
 import os, sys
 from experiments.__main__ import app, main
 @app.command()
 def shown():
-    print(os.environ["OMP_WAIT_POLICY"], "torch" in sys.modules)
+    print(os.environ.get("GOMP_SPINCOUNT"), "torch" in sys.modules)
 sys.argv = ["head-to-head", "shown"]
 main()
 """
     done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+        [sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
     # What loads torch reads it, and torch is loaded later.
     assert done.stdout.split() == [then, "False"]
