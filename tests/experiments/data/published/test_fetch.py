@@ -443,4 +443,5 @@ def test_a_stopped_download_goes_on_where_it_was(published, cells, out, number):
     assert (again.returncode, err) == (0, "")
     assert web.ranges_asked() == [None, f"bytes={have}-", None]
     assert contents(out / "data/cells") == contents(cells)
-    assert said.splitlines()[-1] == f"next: make ablation DATA={out}/data/cells PRESET=ablation"
+    command = f"make ablation DATA={out}/data/cells PRESET=ablation OUT={out}"
+    assert said.splitlines()[-1] == f"next: {command}"
