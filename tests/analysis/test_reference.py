@@ -233,6 +233,10 @@ def test_the_parts_changed_one_at_a_time():
         ends = (f"{100 * x:+.1f}" for x in (found.estimate, found.low, found.high))
         difference = "" if arm == "as it is" else "{} ({} to {})".format(*ends)
         assert row(section, f"{loss} | {arm}") == [*shares, difference]
+    published = runs.loc[("ce_stop", "latent LSTM, filled behind the stop")]
+    shares = [f"{100 * published[m]:.1f}" for m in ("val", "test", "test_clean", "agreed")]
+    arm = "cross-entropy + stop, the published decoder and filling, one seed (`parts`)"
+    assert row((ROOT / "README.md").read_text(encoding="utf-8"), arm) == shares
     as_it_is = 100 * runs.loc[("ctc", "as it is"), "test_clean"]
     before = 100 * CLEAN[ids("ctc")[0]].mean()
     assert f"read {before:.1f}% of the" in section
