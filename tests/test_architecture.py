@@ -44,7 +44,7 @@ FLOORS = {
         {"statistics"},
         {"findings", "page"},
         {"sections"},
-        {"report"},
+        {"evidence", "report"},
     ],
 }
 

@@ -58,8 +58,7 @@ def ablation(
     Raises UserError for what is wrong with a config or the data before any run begins, and
     KeyboardInterrupt, after the runs have stopped, for Ctrl-C.
     """
-    same = data_folder(data, out)
-    runs, folders, seen, named = _plan(preset, seeds, same, out)
+    runs, folders, seen, named = planned_of(preset, seeds, data, out)
     images = seen["same"]
     busy = f"{out}: another ablation is at work there; wait for it, or set OUT (--out)"
     # Before the parent is touched: it may be the other one's as well.
@@ -106,13 +105,14 @@ def ablation(
     return outcome, parent
 
 
-def _plan(
-    preset: Preset, seeds: list[int] | None, same: Path, out: Path
+def planned_of(
+    preset: Preset, seeds: list[int] | None, data: Path | None, out: Path
 ) -> tuple[list[Planned], dict[Data, Path], dict[Data, Images], Primary | None]:
     """All runs, the folder and the images of each data set, the primary comparison.
 
-    Raises UserError for data that no run could be made on.
+    seeds, data, out: as for `ablation`. Raises UserError for data that no run could be made on.
     """
+    same = data_folder(data, out)
     points = preset.points(seeds)
     # First under digests that are none, to learn which runs there are to be on which data.
     names: dict[Data, str] = {name: name for name in get_args(Data)}

@@ -13,6 +13,10 @@ from experiments.options import OUT, Data, Engine, Out, Preset, Settings
 
 app = typer.Typer()
 
+Seeds = Annotated[
+    str | None, typer.Option(help="A count (3 is 0, 1, 2) or a list (4,7); else the preset's.")
+]
+
 
 @app.command()
 def ablation(
@@ -22,9 +26,7 @@ def ablation(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Runs side by side; by default one a CPU core.")
     ] = None,
-    seeds: Annotated[
-        str | None, typer.Option(help="A count (3 is 0, 1, 2) or a list (4,7); else the preset's.")
-    ] = None,
+    seeds: Seeds = None,
     engine: Engine = "local",
 ) -> None:
     """Train every arm of a preset and compare them; finished runs are skipped, others resumed."""
@@ -109,3 +111,19 @@ def report(
     from experiments.sweep.pipeline import report as write
 
     write(data, out)
+
+
+@app.command()
+def evidence(
+    preset: Preset,
+    output: Annotated[Path, typer.Option(help="The folder that gets NAME.csv and NAME_right.csv.")],
+    data: Data = None,
+    out: Out = OUT,
+    seeds: Seeds = None,
+) -> None:
+    """Write a preset's finished runs as two tables to publish: scores, and what each read right."""
+    from experiments.settings.presets import parse_seeds
+    from experiments.sweep.evidence import write_evidence
+
+    for file in write_evidence(preset, data, out, parse_seeds(seeds) if seeds else None, output):
+        print(file)

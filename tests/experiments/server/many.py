@@ -34,7 +34,7 @@ from experiments.data.synthetic.strings import ensure_strings
 from experiments.records import claims
 from experiments.records.tracker import Tracker
 from experiments.settings.presets import Preset
-from experiments.sweep.ablation import _plan, ablation
+from experiments.sweep.ablation import ablation, planned_of
 from experiments.sweep.engines.processes import LocalProcesses
 from experiments.sweep.plan import Planned
 from experiments.training.run import run, run_name
@@ -71,7 +71,7 @@ class Copies:
 
     def plan(self, runs: int) -> list[Planned]:
         """Those of the ablation."""
-        return _plan(preset(runs), None, self._data, self._out)[0]
+        return planned_of(preset(runs), None, self._data, self._out)[0]
 
     def finish(self, planned: list[Planned]) -> None:
         """Those that are missing are there."""
