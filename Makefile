@@ -29,7 +29,7 @@ GIVEN := OUT DATA PRESET IMAGES OUTPUT RUN JOBS SEEDS PORT ARM TRIALS ENGINE ACC
 $(foreach name,$(GIVEN),$(eval export GIVEN_$(name) := $$(value $(name))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data ablation speedrun bench bench-peers search audit suspects predict review demo export serve report ui test test-ci test-all torture lint format
+.PHONY: help setup data ablation speedrun best bench bench-peers search audit suspects predict review demo export serve report ui test test-ci test-all torture lint format
 
 help:  ## This list
 	@echo "make ablation                               a first comparison on embedded data, minutes"
@@ -43,7 +43,8 @@ help:  ## This list
 	@echo "ray (experiments/sweep/README.md); SEEDS a count (3) or a list (4,7); PORT"
 	@echo "($(PORT)) of the UI or server; PYTHON ($(PYTHON));"
 	@echo "IMAGES a folder, an image or a quoted pattern; RUN an MLflow id, ctc or ce_stop (readers"
-	@echo "that come with the suite), empty for the champion, or ctc without one; OUTPUT a new"
+	@echo "that come with the suite), empty for the champion, or ctc without one (predict: several"
+	@echo "with commas between them, or an ensemble's id, read together); OUTPUT a new"
 	@echo "CSV, or folder; ACCURACY (0.98): mark readings too unsure to be right that often; FORMAT what they"
 	@echo "have to fit (number, decimals=1, values=FILE); ARM and TRIALS of a search: one loss or"
 	@echo "arm in place of all, and for each how many; TRACKING an MLflow server (http://HOST:PORT)"
@@ -71,6 +72,14 @@ speedrun: $(READY)  ## What learns soonest for either loss, trained on DATA and 
 	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" --preset speedrun \
 	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs "$$GIVEN_JOBS") $(if $(value SEEDS),--seeds "$$GIVEN_SEEDS") \
 	  $(if $(value ENGINE),--engine "$$GIVEN_ENGINE")
+
+best: $(READY)  ## What reads most: three seeds of either loss (PRESET=best) trained on DATA, read together, and reported
+	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" --preset best \
+	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs "$$GIVEN_JOBS") $(if $(value SEEDS),--seeds "$$GIVEN_SEEDS") \
+	  $(if $(value ENGINE),--engine "$$GIVEN_ENGINE")
+	@$(HEAD_TO_HEAD) ensemble --out "$$GIVEN_OUT" --preset best \
+	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value SEEDS),--seeds "$$GIVEN_SEEDS")
+	@$(HEAD_TO_HEAD) report --out "$$GIVEN_OUT" $(if $(value DATA),--data "$$GIVEN_DATA")
 
 bench: $(READY)  ## How fast PRESET (speedrun) trains on DATA beside ablation, a plain loop, the published data path
 	@$(HEAD_TO_HEAD) bench --out "$$GIVEN_OUT" $(if $(value PRESET),--preset "$$GIVEN_PRESET") \
@@ -101,7 +110,8 @@ suspects: $(READY)  ## The labels that all arms doubt, from the runs of PRESET=s
 predict: $(READY)  ## Read IMAGES with RUN, at once with a reader that comes with the suite; a table, and a CSV where OUTPUT is given
 	@test -n "$$GIVEN_IMAGES" \
 	  || { echo "error: no IMAGES: give a folder, an image or 'in/**/*.png'" >&2; exit 2; }
-	@$(HEAD_TO_HEAD) predict $(if $(value RUN),--run "$$GIVEN_RUN") --out "$$GIVEN_OUT" \
+	@set -f; IFS=,; for one in $$GIVEN_RUN; do set -- "$$@" --run "$$one"; done; unset IFS; \
+	$(HEAD_TO_HEAD) predict "$$@" --out "$$GIVEN_OUT" \
 	  $(if $(value OUTPUT),--output "$$GIVEN_OUTPUT") $(if $(value ACCURACY),--accuracy "$$GIVEN_ACCURACY") \
 	  $(if $(value FORMAT),--format "$$GIVEN_FORMAT") -- "$$GIVEN_IMAGES"
 

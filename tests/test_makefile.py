@@ -107,6 +107,33 @@ def test_two_runs_are_given_with_a_comma(folder, name):
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+@pytest.mark.parametrize("name", NAMES)
+def test_several_readers_are_given_with_commas(folder, name):
+    heard = called(folder, "predict", f"RUN={name},b,c d", f"IMAGES={name}", f"OUT={name}")
+    runs = ["--run", name, "--run", "b", "--run", "c d"]
+    assert heard == ["predict", *runs, "--out", name, "--", name]
+    assert "--run" not in called(folder, "predict", "IMAGES=x")
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+@pytest.mark.parametrize("name", NAMES)
+def test_best_trains_reads_together_and_reports(folder, name):
+    given = (f"OUT={name}", f"DATA={name}", f"SEEDS={name}", f"JOBS={name}")
+    ended = subprocess.run(
+        ["make", "--no-print-directory", "best", *given],
+        cwd=folder,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    trained, together, reported = map(json.loads, ended.stdout.splitlines())
+    common = ["--out", name, "--preset", "best", "--data", name]
+    assert trained == ["ablation", *common, "--jobs", name, "--seeds", name]
+    assert together == ["ensemble", *common, "--seeds", name]
+    assert reported == ["report", "--out", name, "--data", name]
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
 @pytest.mark.parametrize(
     "target", ["data", "demo", "serve", "ui", "report", "suspects", "speedrun"]
 )

@@ -1,15 +1,46 @@
-"""Which model is meant: a run's, the champion, or a reader that comes with the suite."""
+"""Which model is meant: a run's, the champion, a reader that comes with the suite, or several."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from analysis.place import place_of
+from experiments.errors import UserError
 from experiments.readers import reader_folder, reader_names
 
 # The one that reads where nothing else is named.
 _FIRST = "ctc"
+
+
+class Chosen(NamedTuple):
+    """What reads.
+
+    members: the folder of each model. views: of each image, see experiments.deploy.voting.
+    judged: where the readings of its validation part are; None where nobody judged these together.
+    """
+
+    members: list[Path]
+    views: int
+    judged: Path | None
+
+
+def choose(runs: list[str], out: Path) -> Chosen:
+    """Those that are named read together; one may itself be an ensemble. Raises UserError.
+
+    runs: each as for `artifacts_of_reader`, or the id of an ensemble, if it is the only one; none
+        is what that takes by default.
+    """
+    if len(runs) == 1 and runs[0] not in reader_names() and place_of(out).is_there():
+        from experiments.deploy.registry import Registry
+
+        if (together := Registry(out).together(runs[0])) is not None:
+            return Chosen(together.members, together.views, together.judged)
+    if len(set(runs)) < len(runs):
+        raise UserError(f"--run {' --run '.join(runs)}: one of them twice; name each once")
+    folders = [artifacts_of_reader(run, out) for run in runs] or [artifacts_of_reader(None, out)]
+    return Chosen(folders, 1, folders[0] if len(folders) == 1 else None)
 
 
 def artifacts_of_reader(run: str | None, out: Path) -> Path:

@@ -30,7 +30,14 @@ def predict(
         list[str],
         typer.Argument(help="Images, folders of images, or quoted patterns: 'in/**/*.png'."),
     ],
-    run: Run = None,
+    run: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An MLflow id, also of an ensemble, 'champion', or a reader that comes with the "
+            "suite (ctc, ce_stop); by default the champion, or ctc where there is none. Several "
+            "read together."
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(help="A CSV to write as well: filename;value;confidence;characters."),
@@ -52,20 +59,25 @@ def predict(
     """Read your own images with a finished run; 1 is the exit code where some are broken."""
     from experiments.data.find import find_images
     from experiments.deploy import predict as reading
-    from experiments.deploy.choice import artifacts_of_reader
+    from experiments.deploy.choice import choose
 
     if output and output.exists():
         raise UserError(f"{output}: exists already; name another file")
     if output and not output.parent.is_dir():
         raise UserError(f"{output.parent}: no such folder; make it, or name another file")
-    artifacts = artifacts_of_reader(run, out)
+    chosen = choose(run or [], out)
     files = find_images(paths)
-    reader = reading.open_reader(artifacts, text_format)
+    reader = reading.open_together(chosen.members, chosen.views, text_format)
     lowest, kept = None, ""
     if accuracy is not None:
         from experiments.deploy.threshold import describe, reject_threshold
 
-        found = reject_threshold(artifacts, accuracy)
+        if chosen.judged is None:
+            raise UserError(
+                "--accuracy: how sure these are together was not measured on validation images; "
+                "name one run, or the id of an ensemble"
+            )
+        found = reject_threshold(chosen.judged, accuracy)
         lowest, kept = found.kept.confidence, describe(found)
     broken: list[str] = []
     rows = reading.predict(reader, files, lowest, broken.append)

@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import models
-from analysis.record import MEMBERS, SETTINGS
+from analysis.record import MEMBERS
 from experiments.data.images import Images
 from experiments.data.splits import Split, make_split
-from experiments.deploy.model import load_model
+from experiments.deploy.together import load_member
 from experiments.deploy.voting import VIEWS, Member, read_together
 from experiments.errors import UserError
 from experiments.files import lock
 from experiments.records.run_record import RunRecord
 from experiments.records.tracker import Tracker
 from experiments.settings.config import RECIPE
-from experiments.settings.presets import load_run
 from experiments.training.evaluation import human_metrics, label_metrics, write_tables
 from experiments.training.inference import BATCH
 from experiments.training.learnt import leaks, read_learnt
@@ -83,15 +82,14 @@ def _load(tracker: Tracker, run_id: str, folder: Path, out: Path) -> _Finished:
     tags = tracker.tags(run_id)
     if tags["kind"] != "run":
         raise UserError(f"{run_id}: is an {tags['kind']} itself; name runs that were trained")
-    model, objective, _ = load_model(artifacts)
-    config = load_run(config=artifacts / SETTINGS)
-    images = load_data(config, folder, out)
+    member = load_member(artifacts)
+    images = load_data(member.config, folder, out)
     if images.digest != tags["data_digest"]:
         raise UserError(
             f"{run_id}: was made from data {tags['data_digest']} and {folder} is "
             f"{images.digest}: set --data to the folder it was made from"
         )
-    split = make_split(images, config)
+    split = make_split(images, member.config)
     if split.digest(images) != tags.get("split_digest"):
         raise UserError(f"{run_id}: its split is not made any more; train the run again")
     # None for a run of an older version, which says no more than its digests.
@@ -100,7 +98,7 @@ def _load(tracker: Tracker, run_id: str, folder: Path, out: Path) -> _Finished:
         raise UserError(
             f"{run_id}: has learnt from {leaked} that it is judged by; name another run"
         )
-    return _Finished(run_id, Member(model, objective, config), images, split)
+    return _Finished(run_id, member, images, split)
 
 
 def _check_same(first: _Finished, other: _Finished) -> None:

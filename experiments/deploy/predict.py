@@ -63,6 +63,19 @@ def open_reader(artifacts: Path, text_format: str | None = None) -> ImageReader:
     return InFormat(trained, parse_format(text_format, trained.objective.charset))
 
 
+def open_together(
+    artifacts: Sequence[Path], views: int, text_format: str | None = None
+) -> ImageReader:
+    """The models of several folders as one, or one model with its views. Raises UserError."""
+    if len(artifacts) == 1 and views == 1:
+        return open_reader(artifacts[0], text_format)
+    if text_format is not None:
+        raise UserError("--format: is kept to by one reader, not by several; name one with --run")
+    from experiments.deploy.together import TogetherReader
+
+    return TogetherReader(artifacts, views)
+
+
 class Row(NamedTuple):
     """One image as the table has it.
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 # Before MLflow itself: it says what MLflow logs and reports.
 from experiments.records.store import open_client
@@ -80,6 +80,14 @@ class NoChampionError(UserError):
     """Nothing was registered yet."""
 
 
+class Together(NamedTuple):
+    """The artifacts of an ensemble's members, its views of each image, and its own artifacts."""
+
+    members: list[Path]
+    views: int
+    judged: Path
+
+
 class Registry:
     """The registered model of one `out` folder."""
 
@@ -106,6 +114,16 @@ class Registry:
         if not (folder / WEIGHTS).is_file():
             raise UserError(f"{run_id}: has no weights of its own; name a run that was trained")
         return folder
+
+    def together(self, run: str) -> Together | None:
+        """What a finished ensemble is made of; None for anything else. Raises UserError."""
+        if run == CHAMPION or (judged := self._tracker.artifacts(run)) is None:
+            return None
+        tags = self._tracker.tags(run)
+        if tags["kind"] != "ensemble":
+            return None
+        members = [self.artifacts(member) for member in tags["members"].split(",")]
+        return Together(members, int(tags["tta"]), judged)
 
     def champion(self) -> ModelVersion:
         """The version that has the alias. Raises NoChampionError."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from statistics import fmean
 from typing import NamedTuple
 
 import torch
@@ -43,7 +44,8 @@ class Member(NamedTuple):
 class Together:
     """What was read, and what that took.
 
-    readings: an image each; the confidence is the geometric mean of the voices' probabilities.
+    readings: an image each; the confidence is the geometric mean of the voices' probabilities, that
+        of a character the mean of those of the voices that read this text by themselves.
     seconds: of all; alone: of each member by itself, the images as they are.
     """
 
@@ -135,8 +137,12 @@ def _agree(voices: list[_Voice]) -> list[Reading]:
     said = torch.stack([voice.log_probability(rows, texts) for voice in voices])
     means = said.clamp(min=_IMPOSSIBLE).mean(dim=0)
     by_image = torch.split(means, [len(of_image) for of_image in candidates])
-    readings = []
+    readings = list[Reading]()
     for of_image, scores in zip(candidates, by_image, strict=True):
         best = int(scores.argmax())
-        readings.append(Reading(of_image[best], float(scores[best].exp())))
+        text = of_image[best]
+        alone = [v.readings[len(readings)] for v in voices]
+        each = zip(*(r.characters for r in alone if r.text == text), strict=True)
+        characters = tuple(map(fmean, each))
+        readings.append(Reading(text, float(scores[best].exp()), characters))
     return readings

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from experiments.errors import UserError
 from experiments.options import OUT, Data, Engine, Out, Preset, Settings
 
 # As in __main__: what a command needs is imported when it runs.
@@ -84,19 +85,36 @@ def train(
 
 @app.command()
 def ensemble(
-    run: Annotated[list[str], typer.Option(help="The MLflow id of a finished run; several times.")],
+    run: Annotated[
+        list[str] | None, typer.Option(help="The MLflow id of a finished run; several times.")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="In place of ids: the seeds of each arm of a preset, and all its runs."),
+    ] = None,
     tta: Annotated[
         int,
         typer.Option(min=1, max=1000, help="Views of each image: itself, and slightly moved ones."),
     ] = 1,
     data: Data = None,
     out: Out = OUT,
+    seeds: Seeds = None,
 ) -> None:
     """Evaluate finished runs that read together (or one, with --tta). Prints its MLflow id."""
+    if bool(run) == (preset is not None):
+        raise UserError("ensemble: name runs (--run), or a preset (--preset), one of them")
+    if preset is not None:
+        from experiments.settings.presets import parse_seeds
+        from experiments.sweep.ensembles import ensembles
+
+        of_seeds = parse_seeds(seeds) if seeds else None
+        for name, run_id in ensembles(preset, data, out, of_seeds, tta):
+            print(f"{run_id}  {name}")
+        return
     from experiments.deploy.ensemble import ensemble as evaluate
     from experiments.training.run import data_folder
 
-    print(evaluate(run, tta, data_folder(data, out), out))
+    print(evaluate(run or [], tta, data_folder(data, out), out))
 
 
 @app.command()
