@@ -13,7 +13,7 @@ import torch
 from experiments.deploy.model import Trained
 from experiments.errors import UserError
 from experiments.limits import refuse_long
-from experiments.settings.config import ImageSize
+from experiments.settings.parts import ImageSize
 from experiments.training.inference import score
 from losses import Objective, Reading
 from losses.best_first import Grammar

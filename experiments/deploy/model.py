@@ -16,7 +16,8 @@ from torch import Tensor
 from analysis.record import SETTINGS, WEIGHTS, read_object
 from experiments.data.decode import decode
 from experiments.errors import UserError
-from experiments.settings.config import ImageSize, run_config
+from experiments.settings.config import run_config
+from experiments.settings.parts import ImageSize
 from experiments.training.build import build
 from experiments.training.inference import BATCH, read
 from losses import Objective, Reading

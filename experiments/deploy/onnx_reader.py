@@ -29,7 +29,7 @@ def opened(content: bytes, threads: int = 0) -> onnxruntime.InferenceSession:
 
 
 class Size(NamedTuple):
-    """What the model sees, as in experiments.settings.config.ImageSize."""
+    """What the model sees, as in experiments.settings.parts.ImageSize."""
 
     height: int
     width: int

@@ -23,7 +23,7 @@ BATCH = 256
 
 
 class Size(Protocol):
-    """The images that a model takes, in pixels; see experiments.settings.config.ImageSize."""
+    """The images that a model takes, in pixels; see experiments.settings.parts.ImageSize."""
 
     @property
     def height(self) -> int: ...  # noqa: D102

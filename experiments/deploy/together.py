@@ -13,7 +13,8 @@ from analysis.record import SETTINGS, read_object
 from experiments.deploy.model import load_model
 from experiments.deploy.voting import Member, read_together
 from experiments.errors import UserError
-from experiments.settings.config import ImageSize, RunConfig, run_config
+from experiments.settings.config import RunConfig, run_config
+from experiments.settings.parts import ImageSize
 from losses import Reading
 
 

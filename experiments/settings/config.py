@@ -10,16 +10,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import (
-    BaseModel,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 import losses
 import models
@@ -30,30 +23,12 @@ from experiments.optimizers import OPTIMIZERS, OptimizerSettings
 from experiments.optimizers.adamw_onecycle import AdamWOneCycle
 from experiments.readers import reader_names, start_from_reader
 from experiments.schema import Fraction, Frozen, OneOf, Seed, did_you_mean
+from experiments.settings.parts import CHOICES, ImageSize
+from experiments.settings.refusals import refusal
 
 # Raise it when the same settings begin to mean another training, or when a default changes: it is
 # part of every run's hash.
 RECIPE: Literal[3] = 3
-
-
-# Settings that are one of several kinds, each with settings of its own.
-CHOICES: Mapping[str, Mapping[str, type[Frozen]]] = {
-    "augmentation": AUGMENTATIONS,
-    "optimizer": OPTIMIZERS,
-}
-
-
-class ImageSize(Frozen):
-    """What the model sees: pixels, and 1 (grey) or 3 (RGB) channels.
-
-    pad: black pixels above and below an image, before it is stretched to this size; the published
-        system has 26, so that a cell of 60x34 is stretched less on its way to a square.
-    """
-
-    height: int = Field(32, ge=8, le=2048)
-    width: int = Field(64, ge=8, le=2048)
-    channels: Literal[1, 3] = 1
-    pad: int = Field(0, ge=0, le=1000)
 
 
 class RunConfig(Frozen):
@@ -233,7 +208,7 @@ def run_config(settings: dict[str, Any], overrides: dict[str, Any]) -> RunConfig
     try:
         return RunConfig.model_validate(merge(settings, overrides))
     except ValidationError as error:
-        raise UserError(one_line(error, RunConfig)) from error
+        raise UserError(refusal(error, RunConfig)) from error
 
 
 def _known(key: str, value: str, known: Any) -> None:
@@ -248,41 +223,6 @@ def _option(objective: type[losses.Objective], key: str, value: Any) -> Any:
         return TypeAdapter(get_type_hints(objective)[key]).validate_python(value, strict=True)
     except ValidationError as error:
         raise ValueError(f"loss_options.{key}: {error.errors()[0]['msg']}") from error
-
-
-def one_line(
-    error: ValidationError, model: type[BaseModel], tables: Mapping[str, type[BaseModel]] = {}
-) -> str:
-    """The first thing that is wrong, with its key and the way out.
-
-    tables: what the tables below a key hold, other than the parts of a run's settings.
-    """
-    first = error.errors()[0]
-    parts = {**_PARTS, **tables}
-    # The name of what was chosen stands in the location as well: no key of a user's.
-    location = first["loc"]
-    key = ".".join(
-        str(part)
-        for at, part in enumerate(location)
-        if not (at and part in CHOICES.get(str(location[at - 1]), {}))
-    )
-    if first["type"] == "extra_forbidden":
-        known = list(model.model_fields)
-        if below := [parts[str(part)] for part in first["loc"][:-1] if part in parts]:
-            known = [f"{key.rpartition('.')[0]}.{name}" for name in below[-1].model_fields]
-        return f"unknown config key {key!r}{did_you_mean(key, known)}"
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "string_type":
-        message += "; put it in quotes"
-    return f"config key {key!r}: {message}" if key else message
-
-
-# The keys below a part of the settings, for the hint at a mistyped one.
-_PARTS: dict[str, type[Frozen]] = {
-    "image": ImageSize,
-    **AUGMENTATIONS,
-    **OPTIMIZERS,
-}
 
 
 def _flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -16,8 +16,9 @@ from pydantic import Field, ValidationError, model_validator
 from experiments.errors import UserError
 from experiments.limits import refuse_long
 from experiments.schema import MOST_SEEDS, Frozen
-from experiments.settings.config import RunConfig, merge, one_line, run_config
+from experiments.settings.config import RunConfig, merge, run_config
 from experiments.settings.primary import Primary
+from experiments.settings.refusals import refusal
 from experiments.settings.search_space import Search
 from experiments.settings.stages import Stage
 
@@ -105,7 +106,7 @@ def load_preset(name: str) -> Preset:
     try:
         return Preset.model_validate(_parsed(path, tomllib.loads))
     except ValidationError as error:
-        raise UserError(f"{path}: {one_line(error, Preset, _TABLES)}") from error
+        raise UserError(f"{path}: {refusal(error, Preset, _TABLES)}") from error
     except ValueError as error:  # also of a number of too many digits
         raise UserError(f"{path}: not TOML ({error}); correct it") from error
 

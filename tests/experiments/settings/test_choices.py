@@ -3,7 +3,8 @@
 import pytest
 
 from experiments.errors import UserError
-from experiments.settings.config import CHOICES, merge, run_config
+from experiments.settings.config import merge, run_config
+from experiments.settings.parts import CHOICES
 from experiments.settings.presets import Preset, parse_override
 
 WAYS = [(key, name) for key, kinds in CHOICES.items() for name in kinds]

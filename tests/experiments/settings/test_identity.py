@@ -17,8 +17,9 @@ import models
 from experiments.data.augmentation import AUGMENTATIONS, Augmentation
 from experiments.optimizers import OPTIMIZERS
 from experiments.schema import OneOf
-from experiments.settings.config import CHOICES, RECIPE, RunConfig, run_config
+from experiments.settings.config import RECIPE, RunConfig, run_config
 from experiments.settings.older import completed
+from experiments.settings.parts import CHOICES
 from experiments.settings.presets import load_preset
 from experiments.sweep.plan import plan
 
