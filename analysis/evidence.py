@@ -15,9 +15,10 @@ from analysis.tables.right_or_wrong import right_or_wrong
 
 # Of a run's tags and metrics, each under the name it gets; those that no run has are left out.
 _BEFORE = {"tags.run_hash": "run_hash", "config.loss": "loss", "config.seed": "seed"}
+_VAL = "metrics.val.exact_match"
 _AFTER = {
     "metrics.best_epoch": "best_epoch",
-    "metrics.val.exact_match": "val",
+    _VAL: "val",
     "metrics.test.exact_match": "test",
     "metrics.test_clean.exact_match": "test_clean",
     "metrics.agreed.exact_match": "agreed",
@@ -30,11 +31,12 @@ _AFTER = {
     "tags.torch": "torch",
     "tags.machine": "machine",
 }
+_TOGETHER = {"of": "members", "tags.tta": "views"}
 _CONFIG = "config."
 
 
 class Evidence(NamedTuple):
-    """runs: a row a run, with the settings in which they differ. right: as of `right_or_wrong`."""
+    """runs: a row a run or ensemble, with what runs differ in. right: as of `right_or_wrong`."""
 
     runs: pd.DataFrame
     right: pd.DataFrame
@@ -44,14 +46,31 @@ def evidence(results: Results, run_hashes: Collection[str]) -> Evidence:
     """Of the finished runs with these hashes; both tables are empty where there is none.
 
     Shares are in 0..1, the epoch counts from 0. A run without a setting has an empty cell for it.
+    Behind the runs come the ensembles of nothing but them, with their `members`, and `views`.
     """
     runs = results.runs[results.runs["tags.run_hash"].isin(list(run_hashes))]
     settings = [str(column) for column in runs if str(column).startswith(_CONFIG)]
     differing = [c for c in settings if c not in _BEFORE and runs[c].map(repr).nunique() > 1]
     names = {**_BEFORE, **{c: c.removeprefix(_CONFIG) for c in differing}, **_AFTER}
-    there = [column for column in names if column in runs]
-    table = runs[there].rename(columns=names).rename_axis("run_id").reset_index()
+    ensembles = _ensembles(results, set(map(str, runs.index)))
+    whole = pd.concat([table for table in (runs, ensembles) if not table.empty] or [runs])
+    there = [column for column in (*names, *_TOGETHER) if column in whole]
+    table = whole[there].rename(columns={**names, **_TOGETHER})
     right = right_or_wrong(results)
     of_data = right[right["data_digest"].isin(runs["tags.data_digest"])]
-    others = [*results.runs.index.difference(runs.index), *results.ensembles.index]
-    return Evidence(table, of_data.drop(columns=others, errors="ignore").reset_index(drop=True))
+    made = [*results.runs.index, *results.ensembles.index]
+    others = [one for one in made if one not in whole.index]
+    return Evidence(
+        table.rename_axis("run_id").reset_index(),
+        of_data.drop(columns=others, errors="ignore").reset_index(drop=True),
+    )
+
+
+def _ensembles(results: Results, run_ids: set[str]) -> pd.DataFrame:
+    """Those whose members are all among these runs."""
+    if results.ensembles.empty:
+        return results.ensembles
+    of = results.ensembles["members"].map(lambda row: [str(member["run_id"]) for member in row])
+    found = results.ensembles[of.map(lambda ids: set(ids) <= run_ids)]
+    # Its own validation images, if any, are others than those of a run.
+    return found.drop(columns=_VAL, errors="ignore").assign(of=of.map(" ".join))

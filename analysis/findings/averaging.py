@@ -22,6 +22,7 @@ class Averaged:
     what, beside: names for people.
     val, clean, agreed: its exact match on validation, on the leak-free test images, and where both
         people agree; nan where it has none.
+    val_images: of an ensemble, on how many that no member learnt from; 0 for an arm.
     difference: what minus beside, on the leak-free test images.
     training, reading, parameters: how many times those of what it stands beside.
     """
@@ -31,6 +32,7 @@ class Averaged:
     val: float
     clean: float
     agreed: float
+    val_images: int
     difference: Interval
     training: float
     reading: float
@@ -64,6 +66,7 @@ def _weights(section: Section, predictions: pd.DataFrame) -> Iterator[Averaged]:
                     val=arm["val"],
                     clean=arm[_leak_free(section)],
                     agreed=arm["agreed"],
+                    val_images=0,
                     difference=compared.difference,
                     training=arm["seconds"] / without["seconds"],
                     reading=1,
@@ -73,6 +76,7 @@ def _weights(section: Section, predictions: pd.DataFrame) -> Iterator[Averaged]:
 
 def _ensembles(section: Section, results: Results) -> Iterator[Averaged]:
     """Every ensemble whose members are still there, and its best member by validation."""
+    of_val = results.predictions.loc[results.predictions["split"] == "val", "run_id"].astype(str)
     for ensemble, row in results.ensembles.iterrows():
         members = {str(member["run_id"]): member for member in row["members"]}
         of_section = (row["tags.data_digest"], row["tags.split"]) == (section.digest, section.split)
@@ -91,6 +95,7 @@ def _ensembles(section: Section, results: Results) -> Iterator[Averaged]:
             val=_score(row, "val"),
             clean=_score(row, _leak_free(section)),
             agreed=_score(row, "agreed"),
+            val_images=int((of_val == str(ensemble)).sum()),
             difference=paired_difference(right[:1], right[1:], groups),
             training=float(seconds.sum() / seconds.loc[[best]].sum()),
             reading=row["metrics.cost.reading_ms"] / members[best]["reading_ms"],

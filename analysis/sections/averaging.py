@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.findings.averaging import averaged
+from analysis.findings.averaging import Averaged, averaged
 from analysis.page.formats import percent, points, signed
 from analysis.page.page import Page
 from analysis.sections.base import register
@@ -20,7 +20,8 @@ def write_averaging(page: Page, chapter: Chapter) -> None:
     page.text(
         "Averaged weights (`ema`) beside the same arm without; runs that read together, or several "
         "views of an image, beside the best member by `val`. Exact match in percent (`val` of an "
-        "ensemble: on images that no member learnt from); the gain in points on the leak-free test "
+        "ensemble: on images that no member learnt from, their number behind it: seeds have "
+        "validation parts of their own); the gain in points on the leak-free test "
         "images with its 95% interval, for an ensemble of these very runs; the cost as a multiple. "
         "Which runs read together was not chosen here, and nothing is corrected for the number of "
         "rows."
@@ -29,7 +30,7 @@ def write_averaging(page: Page, chapter: Chapter) -> None:
         ["averaged", "beside", *scores, "gain", "95% interval", "shown?", *costs],
         [
             [
-                *(one.what, one.beside, *map(percent, (one.val, one.clean, one.agreed))),
+                *(one.what, one.beside, _validated(one), percent(one.clean), percent(one.agreed)),
                 *(signed(one.difference.estimate), points(one.difference)),
                 "yes" if one.difference.low > 0 or one.difference.high < 0 else "no",
                 *(f"{times:.1f}x" for times in (one.training, one.reading, one.parameters)),
@@ -41,3 +42,7 @@ def write_averaging(page: Page, chapter: Chapter) -> None:
             "together, and how many times the work it is."
         ),
     )
+
+
+def _validated(one: Averaged) -> str:
+    return percent(one.val) + (f" ({one.val_images})" if one.val_images else "")

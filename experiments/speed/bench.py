@@ -49,29 +49,34 @@ class Ratio(NamedTuple):
 class Measured(NamedTuple):
     """What `measure` found; each as images a second over images a second.
 
-    steps: of the first settings over the second. harness: of the first settings' steps over those
-        of a plain torch loop with the same model, augmentation and batches. data: of the first
-        settings' data path over the published one's.
+    steps: of each arm's settings, under its name, over those it is held against. harness: of the
+        first arm's steps over those of a plain torch loop with the same model, augmentation and
+        batches. data: of the first arm's data path over the published one's.
     """
 
-    steps: Ratio
+    steps: dict[str, Ratio]
     harness: Ratio
     data: Ratio
 
 
-def measure(first: RunConfig, images: Images, second: RunConfig, others: Images) -> Measured:
-    """Take steps of both settings, of a plain loop, and of both data paths, in turn.
+class Arm(NamedTuple):
+    """Settings, and the data set as they see it."""
 
-    images, others: the same data set as either sees it. Raises UserError, as a run would.
+    config: RunConfig
+    images: Images
+
+
+def measure(arms: dict[str, Arm], against: Arm) -> Measured:
+    """Take steps of all arms, of `against`, of a plain loop, and of both data paths, in turn.
+
+    arms: at least one, by name. Raises UserError, as a run would.
     """
-    ours, theirs = (
-        training_steps(config, seen) for config, seen in ((first, images), (second, others))
-    )
-    turns = {
-        "first": (ours, first.batch_size),
-        "second": (theirs, second.batch_size),
-        "plain": (_plain_steps(first, images), first.batch_size),
-        "data": (_data(first, images), first.batch_size),
+    first = next(iter(arms.values()))
+    turns: dict[str, tuple[Callable[[], object], int]] = {
+        **{f"arm {name}": _turn(training_steps, arm) for name, arm in arms.items()},
+        "against": _turn(training_steps, against),
+        "plain": _turn(_plain_steps, first),
+        "data": _turn(_data, first),
         "published": (_published_data(), 1),
     }
     speeds: dict[str, list[float]] = {name: [] for name in turns}
@@ -82,11 +87,18 @@ def measure(first: RunConfig, images: Images, second: RunConfig, others: Images)
                 take()
             if round_:  # the first finds memory and chooses kernels
                 speeds[name].append(_STEPS * size / (time.perf_counter() - started))
+    of_first = speeds[f"arm {next(iter(arms))}"]
     return Measured(
-        Ratio.of(speeds["first"], speeds["second"]),
-        Ratio.of(speeds["first"], speeds["plain"]),
+        {name: Ratio.of(speeds[f"arm {name}"], speeds["against"]) for name in arms},
+        Ratio.of(of_first, speeds["plain"]),
         Ratio.of(speeds["data"], speeds["published"]),
     )
+
+
+def _turn(
+    make: Callable[[RunConfig, Images], Callable[[], object]], arm: Arm
+) -> tuple[Callable[[], object], int]:
+    return make(arm.config, arm.images), arm.config.batch_size
 
 
 def _batches(
@@ -152,11 +164,12 @@ def _published_data() -> Callable[[], Image.Image]:
     return take
 
 
-def as_table(found: Measured, first: str, second: str) -> str:
-    """The ratios as text."""
+def as_table(found: Measured, against: str) -> str:
+    """The ratios as text. against: what the arms were held against, by name."""
+    steps = [(f"a step of {name} over one of {against}", r) for name, r in found.steps.items()]
     rows = [
-        (f"a step of {first} over one of {second}", found.steps),
-        ("the same step over that of a plain torch loop", found.harness),
+        *steps,
+        ("the first step over that of a plain torch loop", found.harness),
         ("its data path over the published one's", found.data),
     ]
     head = f"{'images a second, as a ratio':<58}median  (range of {ROUNDS})"

@@ -61,7 +61,7 @@ def profile_training(config: RunConfig, images: Images) -> str:
         [
             f"{taken} steps of {config.batch_size} images, {torch.get_num_threads()} threads: "
             f"{1000 * seconds:.1f} ms a step, {config.batch_size / seconds:.0f} images a second; "
-            f"peak memory of the process {_peak():.0f} MiB",
+            f"peak memory of the process {peak_memory():.0f} MiB",
             "",
             "part of a step      share",
             *(f"{part:<18} {100 * whole.get(part, 0) / all_parts:5.1f}%" for part in PARTS),
@@ -76,8 +76,8 @@ def profile_training(config: RunConfig, images: Images) -> str:
     )
 
 
-def _peak() -> float:
-    """MiB. The system counts in KiB, macOS in bytes."""
+def peak_memory() -> float:
+    """Of this process so far, in MiB. The system counts in KiB, macOS in bytes."""
     if sys.platform == "win32":
         return float(psutil.Process().memory_info().peak_wset) / 2**20
     import resource

@@ -1,8 +1,12 @@
 """What is kept of a comparison, against the tables that were worked out by hand."""
 
+from dataclasses import replace
+
+import pandas as pd
 import pytest
 
 from analysis.evidence import evidence
+from tests.analysis.findings.test_averaging import together
 from tests.analysis.test_report import TEST, four_runs, results, run
 
 
@@ -38,3 +42,22 @@ def test_only_the_runs_that_are_asked_for_and_their_images():
     none = evidence(made, {"of another"})
     assert none.runs.empty
     assert none.right.empty
+
+
+def test_an_ensemble_of_these_runs_is_there_and_no_other():
+    made = hashed(results(four_runs()))
+    first, second, third, _ = made.runs.index
+    kept, other = (
+        together(members, run_id=name)
+        for members, name in (([first, second], "kept"), ([first, third], "other"))
+    )
+    ensembles = pd.DataFrame([row for row, _ in (kept, other)]).set_index("run_id")
+    read = pd.DataFrame([*kept[1], *other[1]])
+    made = replace(made, ensembles=ensembles, predictions=pd.concat([made.predictions, read]))
+    found = evidence(made, set(made.runs.loc[[first, second], "tags.run_hash"]))
+    assert list(found.runs["run_id"]) == [first, second, "kept"]
+    of_kept = found.runs.set_index("run_id").loc["kept"]
+    assert (of_kept["members"], of_kept["views"]) == (f"{first} {second}", "1")
+    assert of_kept["test_clean"] == 1.0
+    assert {"kept", first, second} <= set(found.right)
+    assert not {"other", third} & set(found.right)

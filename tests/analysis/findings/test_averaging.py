@@ -26,7 +26,9 @@ ONE = run(CTC, 1, CTC_1, **scores(0.5, 4 / 6, 3 / 5, 2 / 12, 150))
 ZERO_ID, ONE_ID = ZERO[0]["run_id"], ONE[0]["run_id"]
 
 
-def together(members, read=RIGHT, tta=1, digest="d1", split="published", run_id="together"):
+def together(
+    members, read=RIGHT, tta=1, digest="d1", split="published", run_id="together", validated=()
+):
     """An evaluation of these runs, as it is loaded, and its predictions."""
     row = {
         "run_id": run_id,
@@ -49,6 +51,11 @@ def together(members, read=RIGHT, tta=1, digest="d1", split="published", run_id=
         }
         for (filename, (truth, group, clean)), reading in zip(TEST.items(), read, strict=True)
     ]  # fmt: skip
+    about = {"run_id": run_id, "split": "val", "truth": "1", "reading": "1", "confidence": 0.9}
+    predictions += [
+        about | {"filename": name, "group": 50 + i, "clean": True}
+        for i, name in enumerate(validated)
+    ]
     return row, predictions
 
 
@@ -79,6 +86,12 @@ def test_an_ensemble_stands_beside_its_best_member_by_validation():
     # Training (100 + 150) / 100; reading 2.4 / 1.2; parameters 300 / 100.
     assert rest[:4] == ["90.0", "100.0", "", "+20.0"]
     assert rest[4:] == ["-62.1 to +88.8", "no", "2.5x", "2.0x", "3.0x"]
+
+
+def test_few_images_that_no_member_learnt_from_are_told_as_few():
+    report = report_of([ZERO, ONE], together([ZERO_ID, ONE_ID], validated=["v1", "v2", "v3"]))
+    (row,) = rows_of(report, "averaged")
+    assert row[2] == "90.0 (3)"
 
 
 def test_the_best_member_is_not_chosen_by_test():

@@ -7,7 +7,7 @@ import torch
 
 from experiments.settings.config import run_config
 from experiments.speed import bench
-from experiments.speed.bench import Measured, Ratio, as_table, measure
+from experiments.speed.bench import Arm, Measured, Ratio, as_table, measure
 from experiments.training.run import load_data
 
 SMALL = {"batch_size": 8, "width_stride": 8, "hidden": 16, "image.height": 16, "image.width": 80}
@@ -33,8 +33,9 @@ def test_what_takes_its_time_is_slower(images, monkeypatch):
     # With a clock that only counts how often it is asked all take the same time, so that the ratio
     # is that of how many images each took meanwhile.
     twice = run_config({}, SMALL | {"batch_size": 16})
-    found = measure(twice, images(twice), config, images(config))
-    assert found.steps == (2, 2, 2)
+    arms = {"twice": Arm(twice, images(twice)), "same": Arm(config, images(config))}
+    found = measure(arms, Arm(config, images(config)))
+    assert found.steps == {"twice": (2, 2, 2), "same": (1, 1, 1)}
     assert found.harness == (1, 1, 1)
     assert found.data == (16, 16, 16)
 
@@ -61,8 +62,10 @@ def closure(function):
 
 
 def test_the_table_says_each_ratio_with_its_range():
-    ratios = [Ratio(1.5, 1.25, 1.75), Ratio(0.98, 0.97, 0.99), Ratio(60, 50, 70)]
-    lines = as_table(Measured(*ratios), "one", "other").splitlines()
-    assert "one" in lines[1]
+    steps = {"a, ctc": Ratio(1.5, 1.25, 1.75), "a, ce_stop": Ratio(0.75, 0.5, 1)}
+    found = Measured(steps, Ratio(0.98, 0.97, 0.99), Ratio(60, 50, 70))
+    lines = as_table(found, "other").splitlines()
+    assert lines[1].startswith("a step of a, ctc over one of other")
     assert lines[1].endswith("1.50  (1.25 to 1.75)")
-    assert lines[3].endswith("60.00  (50.00 to 70.00)")
+    assert lines[2].startswith("a step of a, ce_stop over one of other")
+    assert lines[4].endswith("60.00  (50.00 to 70.00)")

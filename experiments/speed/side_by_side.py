@@ -1,0 +1,118 @@
+"""Two runs at the same time, with half of the cores each, beside one that has all of them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+import torch
+
+from experiments.settings.config import RunConfig
+from experiments.speed.bench import ROUNDS, Ratio, training_steps
+from experiments.speed.profile import peak_memory
+from experiments.training.run import load_data
+
+_STEPS = 8
+
+
+class SideBySide(NamedTuple):
+    """What two runs at once bring, and take.
+
+    speed: their images a second over those of one run with the threads of both.
+    alone, both: the peak memory of that one run, and the sum of that of the two, in MiB.
+    """
+
+    speed: Ratio
+    alone: float
+    both: float
+
+
+def side_by_side(config: RunConfig, data: Path, out: Path, threads: int) -> SideBySide:
+    """Take steps of one run with so many threads, and of two with half as many each, in turn.
+
+    data, out: as for `load_data`. threads: 2 at least, of the two runs together.
+    """
+    alone: list[float] = []
+    both: list[float] = []
+    with ExitStack() as stack:
+        one = stack.enter_context(_Process(config, data, out, threads))
+        two = [stack.enter_context(_Process(config, data, out, threads // 2)) for _ in range(2)]
+        for round_ in range(ROUNDS + 1):
+            for processes, speeds in (([one], alone), (two, both)):
+                started = time.perf_counter()
+                for process in processes:
+                    process.begin(_STEPS)
+                for process in processes:
+                    process.wait()
+                images = _STEPS * config.batch_size * len(processes)
+                if round_:  # the first finds memory and chooses kernels
+                    speeds.append(images / (time.perf_counter() - started))
+        memory = [process.end() for process in (one, *two)]
+    return SideBySide(Ratio.of(both, alone), memory[0], memory[1] + memory[2])
+
+
+def as_lines(found: SideBySide) -> str:
+    """A row below the table of `bench`, and a line on memory."""
+    return (
+        f"{'two runs side by side over one with all threads':<58}{found.speed}\n"
+        f"peak memory: one run {found.alone:.0f} MiB, two side by side {found.both:.0f} MiB"
+    )
+
+
+class _Process:
+    """A process of its own that takes training steps when it is told to."""
+
+    def __init__(self, config: RunConfig, data: Path, out: Path, threads: int) -> None:
+        # Not forked: a copy of this process would have its threads' locks without its threads.
+        context = multiprocessing.get_context("spawn")
+        self._told, child = context.Pipe()
+        given = (config.model_dump_json(), data, out, threads, child)
+        self._process = context.Process(target=_take_steps, args=given, daemon=True)
+        self._process.start()
+        child.close()
+
+    def __enter__(self) -> _Process:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._told.close()
+        self._process.join(5)
+        self._process.kill()
+        self._process.join()
+
+    def begin(self, steps: int) -> None:
+        self._told.send(steps)
+
+    def wait(self) -> float:
+        """Until it has done what it was told. Raises EOFError where it died."""
+        return float(self._told.recv())
+
+    def end(self) -> float:
+        """Its peak memory in MiB."""
+        self.begin(0)
+        return self.wait()
+
+
+def _take_steps(config: str, data: Path, out: Path, threads: int, told: Connection) -> None:
+    """Answer each number of steps when they are done, and 0 with the peak memory in MiB."""
+    torch.set_num_threads(threads)
+    settings = RunConfig.model_validate_json(config)
+    take = training_steps(settings, load_data(settings, data, out, judges=False))
+    try:
+        while steps := told.recv():
+            for _ in range(steps):
+                take()
+            told.send(0.0)
+        told.send(peak_memory())
+    except EOFError:  # who asked is gone
+        pass
