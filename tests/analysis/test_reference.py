@@ -190,6 +190,55 @@ def points(one, name):
     return f"{estimate} ({low} to {high})"
 
 
+def test_runs_that_read_together():
+    runs = pd.read_csv(ROOT / "analysis/reference/best.csv").set_index("run_id")
+    right = pd.read_csv(ROOT / "analysis/reference/best_right.csv")
+    assert set(right.columns[5:]) == {*runs.index, *PUBLISHED}
+    test, agreed = (right[right["split"] == split] for split in ("test", "agreed"))
+    clean = test[test["clean"] == 1]
+    assert list(clean["filename"]) == list(CLEAN["filename"])
+    results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    section = results[results.index("## Three seeds of either loss") :].partition("\n## ")[0]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    names = {"ctc": "ctc, three seeds", "ce_stop": "ce_stop, three seeds", "": "all six"}
+    found = {}
+    for run_id, together in runs[runs["members"].notna()].iterrows():
+        members = runs.loc[together["members"].split()]
+        losses = members["loss"].unique()
+        loss = losses[0] if len(losses) == 1 else ""
+        found[loss] = clean[[run_id]].to_numpy(dtype=bool).T
+        assert sorted(members["seed"]) == sorted([0, 1, 2] * len(losses))
+        cells = []
+        for images in (test, clean, agreed):
+            read = share(int(images[run_id].sum()), len(images))
+            ends = (f"{100 * x:.1f}" for x in (read.estimate, read.low, read.high))
+            cells.append("{} ({} to {})".format(*ends))
+        cells.append(f"{100 * clean[list(members.index)].mean().mean():.1f}")
+        best = clean[[members["val"].idxmax()]].to_numpy(dtype=bool).T
+        gain = paired_difference(found[loss], best, clean["group"].to_numpy())
+        ends = (f"{100 * x:+.1f}" for x in (gain.estimate, gain.low, gain.high))
+        cells.append("{} ({} to {})".format(*ends))
+        assert row(section, names[loss])[1:] == cells
+        if loss == "ctc":
+            assert f"three together: {cells[-1].replace(' (', ' points (')}" in readme
+    assert set(found) == set(names)
+    lead = paired_difference(found["ctc"], found["ce_stop"], clean["group"].to_numpy())
+    ends = (f"{100 * x:+.1f}" for x in (lead.estimate, lead.low, lead.high))
+    assert "three seeds of each together: {} ({} to {})".format(*ends) in section
+    for loss, name in (("ctc", "three seeds of CTC"), ("", "three of each")):
+        shares = (f"{100 * x:.1f}" for x in _shares(runs, loss))
+        assert row(readme, f"{name} read together (`make best`)") == ["", *shares]
+
+
+def _shares(runs, loss):
+    """Of the ensemble of one loss, or of both: dev, leak-free, agreed."""
+    for _, together in runs[runs["members"].notna()].iterrows():
+        losses = set(runs.loc[together["members"].split(), "loss"])
+        if losses == {loss} or (not loss and len(losses) > 1):
+            return together[["test", "test_clean", "agreed"]]
+    raise AssertionError(loss)
+
+
 def test_the_learning_curve():
     """What the arms of the planned comparison read after fewer images."""
     runs = pd.read_csv(ROOT / "analysis/reference/learning_curve.csv")
