@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 import torch
 
+from experiments.errors import UserError
 from experiments.settings.config import RunConfig
 from experiments.speed.bench import ROUNDS, Ratio, training_steps
 from experiments.speed.profile import peak_memory
@@ -35,13 +36,23 @@ class SideBySide(NamedTuple):
 def side_by_side(config: RunConfig, data: Path, out: Path, threads: int) -> SideBySide:
     """Take steps of one run with so many threads, and of two with half as many each, in turn.
 
-    data, out: as for `load_data`. threads: 2 at least, of the two runs together.
+    data, out: as for `load_data`. threads: 2 at least, of the two runs together. Raises UserError.
     """
+    try:
+        return _in_turn(config, data, out, threads)
+    except (EOFError, OSError) as error:
+        raise UserError(
+            "one of three trainings at once ended early: what it said is above, if anything; "
+            "free some memory and try again"
+        ) from error
+
+
+def _in_turn(config: RunConfig, data: Path, out: Path, threads: int) -> SideBySide:
     alone: list[float] = []
     both: list[float] = []
     with ExitStack() as stack:
-        one = stack.enter_context(_Process(config, data, out, threads))
-        two = [stack.enter_context(_Process(config, data, out, threads // 2)) for _ in range(2)]
+        one = stack.enter_context(_process(config, data, out, threads))
+        two = [stack.enter_context(_process(config, data, out, threads // 2)) for _ in range(2)]
         for round_ in range(ROUNDS + 1):
             for processes, speeds in (([one], alone), (two, both)):
                 started = time.perf_counter()
@@ -64,38 +75,36 @@ def as_lines(found: SideBySide) -> str:
     )
 
 
-class _Process:
-    """A process of its own that takes training steps when it is told to."""
+@contextmanager
+def _process(config: RunConfig, data: Path, out: Path, threads: int) -> Iterator[_Told]:
+    """A process of its own that takes training steps when told to; it ends with the block."""
+    # Not forked: a copy of this process would have its threads' locks without its threads.
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    given = (config.model_dump_json(), data, out, threads, there)
+    process = context.Process(target=_take_steps, args=given, daemon=True)
+    process.start()
+    there.close()
+    try:
+        yield _Told(here)
+    finally:
+        here.close()
+        process.join(5)
+        process.kill()
+        process.join()
 
-    def __init__(self, config: RunConfig, data: Path, out: Path, threads: int) -> None:
-        # Not forked: a copy of this process would have its threads' locks without its threads.
-        context = multiprocessing.get_context("spawn")
-        self._told, child = context.Pipe()
-        given = (config.model_dump_json(), data, out, threads, child)
-        self._process = context.Process(target=_take_steps, args=given, daemon=True)
-        self._process.start()
-        child.close()
 
-    def __enter__(self) -> _Process:
-        return self
+class _Told(NamedTuple):
+    """What a process is told and answers by."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._told.close()
-        self._process.join(5)
-        self._process.kill()
-        self._process.join()
+    connection: Connection
 
     def begin(self, steps: int) -> None:
-        self._told.send(steps)
+        self.connection.send(steps)
 
     def wait(self) -> float:
         """Until it has done what it was told. Raises EOFError where it died."""
-        return float(self._told.recv())
+        return float(self.connection.recv())
 
     def end(self) -> float:
         """Its peak memory in MiB."""

@@ -28,8 +28,10 @@ def data(make_cells):
 @pytest.fixture(scope="module")
 def made(data, tmp_path_factory):
     """A store with all of RUNS, and their ids."""
-    out = tmp_path_factory.mktemp("made") / "out"
-    return out, {name: run(run_config(SMALL, s), data, out) for name, s in RUNS.items()}
+    out, ids = tmp_path_factory.mktemp("together"), {}
+    for name, settings in RUNS.items():
+        ids[name] = run(run_config(SMALL, settings), data, out)
+    return out, ids
 
 
 def read_by(cli, data, out, tmp_path, *options):

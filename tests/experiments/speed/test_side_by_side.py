@@ -4,6 +4,7 @@ import multiprocessing
 
 import pytest
 
+from experiments.errors import UserError
 from experiments.settings.config import run_config
 from experiments.speed import side_by_side as module
 from experiments.speed.bench import Ratio
@@ -24,10 +25,12 @@ def test_three_processes_take_steps_and_end(make_cells, tmp_path, monkeypatch):
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_no_hang(make_cells, tmp_path):
     data = make_cells(train=28, val=8)
     config = run_config({}, SMALL | {"backbone": "small_cnn", "image.height": 8, "image.width": 8})
-    with pytest.raises(EOFError):  # it is too small for its labels, which the child says
+    # It is too small for its labels, which the child says.
+    with pytest.raises(UserError, match="ended early"):
         side_by_side(config, data, tmp_path, 2)
     assert not multiprocessing.active_children()
 
