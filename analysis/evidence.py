@@ -71,6 +71,7 @@ def _ensembles(results: Results, run_ids: set[str]) -> pd.DataFrame:
     if results.ensembles.empty:
         return results.ensembles
     of = results.ensembles["members"].map(lambda row: [str(member["run_id"]) for member in row])
-    found = results.ensembles[of.map(lambda ids: set(ids) <= run_ids)]
+    kept = of[of.map(lambda ids: set(ids) <= run_ids)]
     # Its own validation images, if any, are others than those of a run.
-    return found.drop(columns=_VAL, errors="ignore").assign(of=of.map(" ".join))
+    found = results.ensembles.loc[kept.index].drop(columns=_VAL, errors="ignore")
+    return found.assign(of=kept.map(" ".join))

@@ -61,3 +61,7 @@ def test_an_ensemble_of_these_runs_is_there_and_no_other():
     assert of_kept["test_clean"] == 1.0
     assert {"kept", first, second} <= set(found.right)
     assert not {"other", third} & set(found.right)
+
+    alone = evidence(made, {made.runs.loc[third, "tags.run_hash"]})
+    assert list(alone.runs["run_id"]) == [third]
+    assert not {"kept", "other"} & set(alone.right)

@@ -263,30 +263,76 @@ def test_the_learning_curve():
         assert row(section, size) == cells
 
 
-def test_the_parts_changed_one_at_a_time():
-    runs = pd.read_csv(ROOT / "analysis/reference/parts.csv").set_index(["loss", "arm"])
+# What is changed, by the setting that differs from the arm as it is.
+PARTS = {
+    ("decoder", "slots"): "slots",
+    ("decoder", "attention_lstm"): "attention LSTM",
+    ("decoder", "latent_lstm"): "latent LSTM",
+    ("loss_options.after_stop", "zero"): "filled behind the stop",
+    ("width_stride", 4): "15 time steps",
+    ("width_stride", 8): "7 time steps",
+    ("optimizer.name", "adamw_onecycle"): "AdamW to 0.003",
+    ("ema", 0): "the last weights",
+    ("augmentation.name", "none"): "no augmentation",
+    ("augmentation.name", "affine"): "affine",
+    ("backbone", "small_cnn"): "small_cnn",
+    ("backbone", "mobilenet_v3_small"): "mobilenet_v3_small",
+    ("loss_options.shortcut_weight", 0): "no shortcut head",
+    ("loss_options.label_smoothing", 0): "no smoothed targets",
+    ("loss_options.length_weight", 0): "no length term",
+}
+
+
+def part_of(run):
+    """The row's name of an arm of `parts`."""
+    if isinstance(run["start"], str):
+        return "after the embedded strings"
+    if run["loss"] == "hybrid":
+        return "CTC on the columns (hybrid)"
+    changed = [name for (key, value), name in PARTS.items() if run.get(key) == value]
+    return ", ".join(changed) or "as it is"
+
+
+def difference_of(run, plain, clean):
+    """The cell of the table: points with their interval."""
+    ours, theirs = (clean[[i]].to_numpy(dtype=bool).T for i in (run, plain))
+    found = paired_difference(ours, theirs, clean["group"].to_numpy())
+    return "{:+.1f} ({:+.1f} to {:+.1f})".format(
+        *(100 * x for x in (found.estimate, found.low, found.high))
+    )
+
+
+def table_of_parts():
+    """Each run's loss and part, with the cells of its row."""
+    runs = pd.read_csv(ROOT / "analysis/reference/parts.csv")
     right = pd.read_csv(ROOT / "analysis/reference/parts_right.csv")
-    results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
-    section = results[results.index("## One part of the reference changed") :]
+    assert set(right.columns[5:]) == {*runs["run_id"], *PUBLISHED}
     clean = right[(right["split"] == "test") & (right["clean"] == 1)]
-    groups = clean["group"].to_numpy()
     # The very images of the planned comparison.
     assert list(clean["filename"]) == list(CLEAN["filename"])
-    assert f"{len(runs)} of the preset's 26 runs" in " ".join(section.split())
-    for (loss, arm), run in runs.iterrows():
+    names = [(run["loss"], part_of(run)) for _, run in runs.iterrows()]
+    assert len(set(names)) == len(names)
+    ids = dict(zip(names, runs["run_id"], strict=True))
+    table = {}
+    for (loss, part), (_, run) in zip(names, runs.iterrows(), strict=True):
         assert clean[run["run_id"]].mean() == pytest.approx(run["test_clean"])
-        shares = [f"{100 * run[m]:.1f}" for m in ("val", "test", "test_clean", "agreed")]
-        plain = runs.loc[(loss, "as it is"), "run_id"]
-        ours, theirs = (clean[[i]].to_numpy(dtype=bool).T for i in (run["run_id"], plain))
-        found = paired_difference(ours, theirs, groups)
-        ends = (f"{100 * x:+.1f}" for x in (found.estimate, found.low, found.high))
-        difference = "" if arm == "as it is" else "{} ({} to {})".format(*ends)
-        assert row(section, f"{loss} | {arm}") == [*shares, difference]
-    published = runs.loc[("ce_stop", "latent LSTM, filled behind the stop")]
-    shares = [f"{100 * published[m]:.1f}" for m in ("val", "test", "test_clean", "agreed")]
-    arm = "cross-entropy + stop, the published decoder and filling, one seed (`parts`)"
-    assert row((ROOT / "README.md").read_text(encoding="utf-8"), arm) == shares
-    as_it_is = 100 * runs.loc[("ctc", "as it is"), "test_clean"]
+        cells = [f"{100 * run[m]:.1f}" for m in ("val", "test", "test_clean", "agreed")]
+        plain = ids["ctc" if loss == "ctc" else "ce_stop", "as it is"]
+        beside = "" if part == "as it is" else difference_of(run["run_id"], plain, clean)
+        table[loss, part] = [*cells, beside]
+    return table
+
+
+def test_the_parts_changed_one_at_a_time():
+    table = table_of_parts()
+    results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    section = results[results.index("## One part of the reference changed") :]
+    assert f"{len(table)} of the preset's 26 runs" in " ".join(section.split())
+    for (loss, part), cells in table.items():
+        assert row(section, f"{loss} | {part}") == cells
+    published = "cross-entropy + stop, the published decoder and filling, one seed (`parts`)"
+    *shares, _ = table["ce_stop", "latent LSTM, filled behind the stop"]
+    assert row((ROOT / "README.md").read_text(encoding="utf-8"), published) == shares
     before = 100 * CLEAN[ids("ctc")[0]].mean()
     assert f"read {before:.1f}% of the" in section
-    assert f"{as_it_is:.1f}% here" in section
+    assert f"{table['ctc', 'as it is'][2]}% here" in section
