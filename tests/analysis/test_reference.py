@@ -293,33 +293,35 @@ def part_of(run):
     return ", ".join(changed) or "as it is"
 
 
-def difference_of(run, plain, clean):
-    """The cell of the table: points with their interval."""
-    ours, theirs = (clean[[i]].to_numpy(dtype=bool).T for i in (run, plain))
-    found = paired_difference(ours, theirs, clean["group"].to_numpy())
-    return "{:+.1f} ({:+.1f} to {:+.1f})".format(
-        *(100 * x for x in (found.estimate, found.low, found.high))
-    )
-
-
 def table_of_parts():
-    """Each run's loss and part, with the cells of its row."""
-    runs = pd.read_csv(ROOT / "analysis/reference/parts.csv")
-    right = pd.read_csv(ROOT / "analysis/reference/parts_right.csv")
+    """The cells of each row: an arm as it is by three seeds, the others, with seed 0, beside it."""
+    runs, base = (pd.read_csv(ROOT / f"analysis/reference/{n}.csv") for n in ("parts", "best"))
+    right, of_base = (
+        pd.read_csv(ROOT / f"analysis/reference/{n}_right.csv") for n in ("parts", "best")
+    )
     assert set(right.columns[5:]) == {*runs["run_id"], *PUBLISHED}
-    clean = right[(right["split"] == "test") & (right["clean"] == 1)]
+    clean, as_it_is = (t[(t["split"] == "test") & (t["clean"] == 1)] for t in (right, of_base))
     # The very images of the planned comparison.
-    assert list(clean["filename"]) == list(CLEAN["filename"])
-    names = [(run["loss"], part_of(run)) for _, run in runs.iterrows()]
-    assert len(set(names)) == len(names)
-    ids = dict(zip(names, runs["run_id"], strict=True))
-    table = {}
-    for (loss, part), (_, run) in zip(names, runs.iterrows(), strict=True):
-        assert clean[run["run_id"]].mean() == pytest.approx(run["test_clean"])
-        cells = [f"{100 * run[m]:.1f}" for m in ("val", "test", "test_clean", "agreed")]
-        plain = ids["ctc" if loss == "ctc" else "ce_stop", "as it is"]
-        beside = "" if part == "as it is" else difference_of(run["run_id"], plain, clean)
-        table[loss, part] = [*cells, beside]
+    assert list(clean["filename"]) == list(as_it_is["filename"]) == list(CLEAN["filename"])
+    metrics = ["val", "test", "test_clean", "agreed"]
+    table, plain = {}, {}
+    for loss, made in base[base["members"].isna()].groupby("loss"):
+        assert sorted(made["seed"]) == [0, 1, 2]
+        table[loss, "as it is"] = [*(f"{100 * x:.1f}" for x in made[metrics].mean()), ""]
+        plain[loss] = as_it_is[list(made["run_id"])].to_numpy(dtype=bool).T
+    for _, run in runs.iterrows():
+        name = run["loss"], part_of(run)
+        if name[1] == "as it is":
+            assert run["run_id"] in set(base["run_id"])
+            continue
+        assert name not in table
+        read = clean[[run["run_id"]]].to_numpy(dtype=bool).T
+        assert read.mean() == pytest.approx(run["test_clean"])
+        theirs = plain["ctc" if run["loss"] == "ctc" else "ce_stop"]
+        ours = np.repeat(read, len(theirs), axis=0)
+        found = paired_difference(ours, theirs, clean["group"].to_numpy())
+        ends = (f"{100 * x:+.1f}" for x in (found.estimate, found.low, found.high))
+        table[name] = [*(f"{100 * run[m]:.1f}" for m in metrics), "{} ({} to {})".format(*ends)]
     return table
 
 
@@ -327,12 +329,21 @@ def test_the_parts_changed_one_at_a_time():
     table = table_of_parts()
     results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
     section = results[results.index("## One part of the reference changed") :]
-    assert f"{len(table)} of the preset's 26 runs" in " ".join(section.split())
+    assert f"{len(table)} of the preset's 26 arms" in " ".join(section.split())
     for (loss, part), cells in table.items():
         assert row(section, f"{loss} | {part}") == cells
     published = "cross-entropy + stop, the published decoder and filling, one seed (`parts`)"
     *shares, _ = table["ce_stop", "latent LSTM, filled behind the stop"]
     assert row((ROOT / "README.md").read_text(encoding="utf-8"), published) == shares
+    for said, name in (
+        ("7 time steps in place of 30 cost CTC {} points", ("ctc", "7 time steps")),
+        ("AdamW in place of Muon costs cross-entropy {} points", ("ce_stop", "AdamW to 0.003")),
+    ):
+        less, high, low = re.findall(r"[\d.]+", table[name][-1])
+        words = said.format(less) + f" ({low} to {high}; one seed)"
+        assert words in (ROOT / "README.md").read_text(encoding="utf-8")
     before = 100 * CLEAN[ids("ctc")[0]].mean()
     assert f"read {before:.1f}% of the" in section
-    assert f"{table['ctc', 'as it is'][2]}% here" in section
+    runs = pd.read_csv(ROOT / "analysis/reference/best.csv")
+    (here,) = runs.loc[(runs["loss"] == "ctc") & (runs["seed"] == 0), "test_clean"]
+    assert f"{100 * here:.1f}% here" in section
