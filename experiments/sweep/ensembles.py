@@ -32,6 +32,8 @@ def ensembles(
     several of them is an ensemble as well. Raises UserError where a run is not finished.
     """
     loaded = load_preset(preset)
+    # Before data are made in `out`: there have to be runs.
+    tracker = Tracker(out, reading=True)
     _, _, images, _ = planned_of(loaded, seeds, data, out)
     digests = {name: found.digest for name, found in images.items()}
     arms: dict[str, _Arm] = {}
@@ -39,7 +41,6 @@ def ensembles(
         run = plan([point], loaded.stages, digests)[-1]
         key = repr(sorted((name, value) for name, value in point.items() if name != "seed"))
         arms.setdefault(key, _Arm(run.config, {})).run_hashes[run.run_hash] = None
-    tracker = Tracker(out, reading=True)
     found = {one: tracker.finished(one) for arm in arms.values() for one in arm.run_hashes}
     if missing := sum(run_id is None for run_id in found.values()):
         of_seeds = ",".join(map(str, seeds)) if seeds else None

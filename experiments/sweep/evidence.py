@@ -28,9 +28,11 @@ def write_evidence(
     for file in (runs, right):
         if file.exists():
             raise UserError(f"{file}: exists already; move it, or name another folder")
-    planned, *_ = planned_of(load_preset(preset), seeds, data, out)
+    loaded = load_preset(preset)
+    # Before data are made in `out`: it raises for a store that is none, or of another MLflow.
+    Tracker(out, reading=True)
+    planned, *_ = planned_of(loaded, seeds, data, out)
     way_out = f"make them with: {make('ablation', out, DATA=data, PRESET=preset)}"
-    Tracker(out, reading=True)  # raises for a store that is none, damaged or of another MLflow
     hashes = {one.run_hash for one in planned if one.data == "same"}
     try:
         found = evidence(load(out, completed), hashes)

@@ -48,3 +48,13 @@ def test_a_preset_of_which_nothing_is_finished(cli, store, tmp_path):
     assert error.count("\n") == 1
     assert "no finished run of smoke on this data; make them with: make ablation" in error
     assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize("command", [["evidence", "--output", "kept"], ["ensemble"]])
+def test_where_there_are_no_runs_nothing_is_made(cli, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    code, _, error = cli(*command, "--preset", "quick", "--out", tmp_path / "none")
+    assert code == 2
+    assert error.count("\n") == 1
+    assert "no runs here" in error
+    assert not list(tmp_path.iterdir())
