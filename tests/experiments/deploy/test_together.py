@@ -5,6 +5,7 @@ import csv
 import pandas as pd
 import pytest
 
+from experiments.deploy.choice import choose
 from experiments.deploy.ensemble import ensemble
 from experiments.records.tracker import Tracker
 from experiments.settings.config import run_config
@@ -109,3 +110,6 @@ def test_the_threshold_of_an_ensemble_is_from_its_own_validation_readings(cli, d
     code, _, error = cli("predict", data / IMAGES, *asked)
     assert code == 2
     assert "the best on validation is 0" in error
+    chosen = choose([run_id], out)
+    assert chosen.judged == table.parent
+    assert set(chosen.members) == {Tracker(out).artifacts(ids[name]) for name in ("ctc", "slots")}
