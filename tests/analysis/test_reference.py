@@ -10,6 +10,7 @@ import pytest
 from analysis.statistics.intervals import paired_difference, share
 from analysis.statistics.looks import levels
 from analysis.statistics.significance import ALPHA
+from tests.analysis.time_curve import costs
 
 ROOT = Path(__file__).parents[2]
 RUNS = pd.read_csv(ROOT / "analysis/reference/runs.csv")
@@ -218,7 +219,9 @@ def test_runs_that_read_together():
         gain = paired_difference(found[loss], best, clean["group"].to_numpy())
         ends = (f"{100 * x:+.1f}" for x in (gain.estimate, gain.low, gain.high))
         cells.append("{} ({} to {})".format(*ends))
-        assert row(section, names[loss])[1:] == cells
+        cost = costs(pd.read_csv(ROOT / "analysis/reference/time.csv"))
+        u = f"{sum(cost[one] for one in members['loss']):.1f}"
+        assert row(section, names[loss]) == [u, *cells]
         if loss == "ctc":
             assert f"three together: {cells[-1].replace(' (', ' points (')}" in readme
     assert set(found) == set(names)
@@ -228,6 +231,15 @@ def test_runs_that_read_together():
     for loss, name in (("ctc", "three seeds of CTC"), ("", "three of each")):
         shares = (f"{100 * x:.1f}" for x in _shares(runs, loss))
         assert row(readme, f"{name} read together (`make best`)") == ["", *shares]
+
+
+def test_the_curves_are_those_of_the_runs():
+    curves, runs = (pd.read_csv(ROOT / f"analysis/reference/{n}.csv") for n in ("time", "best"))
+    for loss in LOSSES:
+        (best,) = runs.loc[(runs["loss"] == loss) & (runs["seed"] == 0), "val"]
+        own = curves[curves["arm"] == f"speedrun, {loss}"]
+        assert own["val"].max() == pytest.approx(best, abs=1e-6)
+        assert list(own["epoch"]) == list(range(1, 26))
 
 
 def _shares(runs, loss):

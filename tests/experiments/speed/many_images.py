@@ -52,7 +52,7 @@ def measure(images: int, parent: Path) -> dict[str, float]:
 
 
 def draw(table: pd.DataFrame, file: Path) -> None:
-    """Seconds and memory against the images; all axes logarithmic, with a line that is straight."""
+    """Seconds against the images, on logarithmic axes beside a straight line, and memory."""
     with style():
         figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
         for name in ("an epoch of training", "reading, first", "reading, again"):
@@ -63,7 +63,9 @@ def draw(table: pd.DataFrame, file: Path) -> None:
         left.set(xscale="log", yscale="log", xlabel="training images", ylabel="seconds")
         left.legend(title="")
         right.plot(table.images, table["peak memory, MiB"], marker="o")
-        right.set(xscale="log", yscale="log", xlabel="training images", ylabel="peak memory, MiB")
+        right.set(
+            xlabel="training images", ylabel="peak memory, MiB", xlim=(0, None), ylim=(0, None)
+        )
         figure.savefig(file, dpi=80)
         plt.close(figure)
 
