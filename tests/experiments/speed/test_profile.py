@@ -61,4 +61,4 @@ def test_on_windows_the_peak_is_that_of_its_own_count(monkeypatch):
     process = SimpleNamespace(memory_info=lambda: memory)
     monkeypatch.setattr(profile.sys, "platform", "win32")
     monkeypatch.setattr(profile.psutil, "Process", lambda: process)
-    assert profile._peak() == 3
+    assert profile.peak_memory() == 3
