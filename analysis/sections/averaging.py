@@ -37,6 +37,7 @@ def write_averaging(page: Page, chapter: Chapter) -> None:
             ]
             for one in found
         ],
+        texts=2,
         plain=(
             "What reads better when several models, views or moments of training are put "
             "together, and how many times the work it is."

@@ -80,6 +80,13 @@ def test_an_ensemble_stands_beside_its_best_member_by_validation():
     # 2.5845, over 6 x 5 the variance is 0.08615. With t(5) = 2.5706: -62.1 to 88.8.
     report = report_of([ZERO, ONE], together([ZERO_ID, ONE_ID]))
     (row,) = rows_of(report, "averaged")
+    # Names may break over lines; numbers do not.
+    assert "| averaged | beside | val" in report
+    assert (
+        report.partition("| averaged | beside")[2]
+        .splitlines()[1]
+        .startswith("| --- | --- | ---: |")
+    )
     what, beside, *rest = row
     assert what == f"{CTC_LABEL}, seeds 0 1"
     assert beside == f"{CTC_LABEL}, seed 0"
