@@ -354,6 +354,8 @@ def test_the_parts_changed_one_at_a_time():
         less, high, low = re.findall(r"[\d.]+", table[name][-1])
         words = said.format(less) + f" ({low} to {high}; one seed)"
         assert words in (ROOT / "README.md").read_text(encoding="utf-8")
+    shortcut = -float(table["ctc", "no shortcut head"][-1].split()[0])
+    assert f"one, and {shortcut:+.1f} in `speedrun`" in (ROOT / "README.md").read_text("utf-8")
     ctc, ce = (-float(table[loss, "affine"][-1].split()[0]) + 0.0 for loss in LOSSES)
     words = f"in `speedrun` {ctc:+.1f} for CTC, {ce:+.1f} for cross-entropy (one seed each)"
     assert words in (ROOT / "README.md").read_text(encoding="utf-8")
