@@ -81,7 +81,7 @@ best: $(READY)  ## What reads most: three seeds of either loss (PRESET=best) tra
 	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value SEEDS),--seeds "$$GIVEN_SEEDS")
 	@$(HEAD_TO_HEAD) report --out "$$GIVEN_OUT" $(if $(value DATA),--data "$$GIVEN_DATA")
 
-bench: $(READY)  ## How fast PRESET (speedrun) trains on DATA beside ablation, a plain loop, the published data path, itself twice
+bench: $(READY)  ## How fast PRESET (speedrun) trains on DATA beside ablation, a plain loop, the published data path; two runs at once
 	@$(HEAD_TO_HEAD) bench --out "$$GIVEN_OUT" $(if $(value PRESET),--preset "$$GIVEN_PRESET") \
 	  $(if $(value DATA),--data "$$GIVEN_DATA")
 

@@ -22,6 +22,7 @@ from experiments.deploy import commands as deploy
 from experiments.errors import UserError, explain, one_line
 from experiments.options import OUT
 from experiments.pages import commands as pages
+from experiments.records import commands as records
 from experiments.search import commands as search
 from experiments.speed import commands as speed
 from experiments.sweep import commands as sweep
@@ -74,6 +75,7 @@ app.add_typer(pages.app)
 app.add_typer(speed.app)
 app.add_typer(search.app)
 app.add_typer(deploy.app)
+app.add_typer(records.app)
 
 
 def _interrupted(*_: object) -> NoReturn:

@@ -27,16 +27,16 @@ class Chosen(NamedTuple):
 
 
 def choose(runs: list[str], out: Path) -> Chosen:
-    """Those that are named read together; one may itself be an ensemble. Raises UserError.
+    """Several that are named read together. Raises UserError.
 
-    runs: each as for `artifacts_of_reader`, or the id of an ensemble, if it is the only one; none
-        is what that takes by default.
+    runs: each as for `artifacts_of_reader`, or the id of one ensemble; without any, what that takes
+        by default.
     """
     if len(runs) == 1 and runs[0] not in reader_names() and place_of(out).is_there():
         from experiments.deploy.registry import Registry
 
         if (together := Registry(out).together(runs[0])) is not None:
-            return Chosen(together.members, together.views, together.judged)
+            return Chosen(*together)
     if len(set(runs)) < len(runs):
         raise UserError(f"--run {' --run '.join(runs)}: one of them twice; name each once")
     folders = [artifacts_of_reader(run, out) for run in runs] or [artifacts_of_reader(None, out)]

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 # Before MLflow itself: it says what MLflow logs and reports.
 from experiments.records.store import open_client
@@ -80,14 +80,6 @@ class NoChampionError(UserError):
     """Nothing was registered yet."""
 
 
-class Together(NamedTuple):
-    """The artifacts of an ensemble's members, its views of each image, and its own artifacts."""
-
-    members: list[Path]
-    views: int
-    judged: Path
-
-
 class Registry:
     """The registered model of one `out` folder."""
 
@@ -115,15 +107,18 @@ class Registry:
             raise UserError(f"{run_id}: has no weights of its own; name a run that was trained")
         return folder
 
-    def together(self, run: str) -> Together | None:
-        """What a finished ensemble is made of; None for anything else. Raises UserError."""
+    def together(self, run: str) -> tuple[list[Path], int, Path] | None:
+        """The artifacts of an ensemble's members, how many views they read, and its own artifacts.
+
+        None for anything but a finished ensemble. Raises UserError.
+        """
         if run == CHAMPION or (judged := self._tracker.artifacts(run)) is None:
             return None
         tags = self._tracker.tags(run)
         if tags["kind"] != "ensemble":
             return None
         members = [self.artifacts(member) for member in tags["members"].split(",")]
-        return Together(members, int(tags["tta"]), judged)
+        return members, int(tags["tta"]), judged
 
     def champion(self) -> ModelVersion:
         """The version that has the alias. Raises NoChampionError."""

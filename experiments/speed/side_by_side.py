@@ -76,8 +76,8 @@ def as_lines(found: SideBySide) -> str:
 
 
 @contextmanager
-def _process(config: RunConfig, data: Path, out: Path, threads: int) -> Iterator[_Told]:
-    """A process of its own that takes training steps when told to; it ends with the block."""
+def _process(config: RunConfig, data: Path, out: Path, threads: int) -> Iterator[_Worker]:
+    """A process of its own that takes training steps on request; it ends with the block."""
     # Not forked: a copy of this process would have its threads' locks without its threads.
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
@@ -86,7 +86,7 @@ def _process(config: RunConfig, data: Path, out: Path, threads: int) -> Iterator
     process.start()
     there.close()
     try:
-        yield _Told(here)
+        yield _Worker(here)
     finally:
         here.close()
         process.join(5)
@@ -94,8 +94,8 @@ def _process(config: RunConfig, data: Path, out: Path, threads: int) -> Iterator
         process.join()
 
 
-class _Told(NamedTuple):
-    """What a process is told and answers by."""
+class _Worker(NamedTuple):
+    """This end of the pipe to a process."""
 
     connection: Connection
 
@@ -103,7 +103,7 @@ class _Told(NamedTuple):
         self.connection.send(steps)
 
     def wait(self) -> float:
-        """Until it has done what it was told. Raises EOFError where it died."""
+        """Until it answers, with what it answers. Raises EOFError where it died."""
         return float(self.connection.recv())
 
     def end(self) -> float:
@@ -112,16 +112,16 @@ class _Told(NamedTuple):
         return self.wait()
 
 
-def _take_steps(config: str, data: Path, out: Path, threads: int, told: Connection) -> None:
+def _take_steps(config: str, data: Path, out: Path, threads: int, asked: Connection) -> None:
     """Answer each number of steps when they are done, and 0 with the peak memory in MiB."""
     torch.set_num_threads(threads)
     settings = RunConfig.model_validate_json(config)
     take = training_steps(settings, load_data(settings, data, out, judges=False))
     try:
-        while steps := told.recv():
+        while steps := asked.recv():
             for _ in range(steps):
                 take()
-            told.send(0.0)
-        told.send(peak_memory())
+            asked.send(0.0)
+        asked.send(peak_memory())
     except EOFError:  # who asked is gone
         pass
