@@ -146,9 +146,13 @@ def arms(chapters: list[Chapter]) -> pd.DataFrame:
 
 
 def comparisons(chapters: list[Chapter]) -> pd.DataFrame:
-    """A row a pair of arms, differences in 0..1, with the runs on either side."""
+    """A row a pair of arms, differences in 0..1, with the runs on either side.
+
+    setting: what the two differ in; the loss comes with what belongs to it.
+    """
     rows = [
         (
+            setting,
             *(one.section.dataset, one.section.digest, one.section.split, pair is one.headline),
             *(pair.first, pair.second, *pair.losses, pair.seeds, pair.images),
             *(pair.difference.estimate, pair.difference.low, pair.difference.high),
@@ -159,11 +163,14 @@ def comparisons(chapters: list[Chapter]) -> pd.DataFrame:
             *(" ".join(ids) for ids in pair.run_ids),
         )
         for one in chapters
-        for pair in one.pairs
+        for setting, pair in [
+            *(("loss", pair) for pair in one.pairs),
+            *((change.setting, change.pair) for change in one.changes),
+        ]
     ]
     heads = (
-        "dataset data_digest split headline first second first_loss second_loss seeds images "
-        "difference low high planned level p p_exact p_equivalent family p_adjusted "
+        "setting dataset data_digest split headline first second first_loss second_loss seeds "
+        "images difference low high planned level p p_exact p_equivalent family p_adjusted "
         "p_equivalent_adjusted visible judgement direction margin first_runs second_runs"
     )
     return pd.DataFrame(rows, columns=heads.split())

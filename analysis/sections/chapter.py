@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.findings import humans
+from analysis.findings.changes import Change, changes
 from analysis.findings.claims import Audit, audit
 from analysis.findings.humans import Baseline
 from analysis.page import style
@@ -50,6 +51,7 @@ class Chapter:
     predictions: pd.DataFrame
     arms: pd.DataFrame
     pairs: list[Comparison]
+    changes: list[Change]
     headline: Comparison | None
     named: Named | None
     people: Baseline | None
@@ -108,6 +110,7 @@ def chapter(
         predictions=predictions,
         arms=arms,
         pairs=pairs,
+        changes=changes(section, results.predictions),
         headline=headline,
         named=named,
         people=people,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.tables.load import Results
 from analysis.tables.searches import found_by_search
+from analysis.tables.settings import settings
 from analysis.tables.warm_starts import join, pretraining
 
 # What names an arm at sight; other settings are added where arms differ in them.
@@ -28,8 +29,8 @@ class Section:
     """The runs of one data set and split, which can be compared with each other.
 
     runs: with the columns `arm` (everything but seed and fold), `twin` (the same but for the loss),
-        `plain` (the same but for the averaging of weights), `sized` (the same but for the number of
-        training images and the epochs) and `label`, the arm's name for people.
+        `sized` (the same but for the number of training images and the epochs), `label`, the arm's
+        name for people, and a column for each setting (see `analysis.tables.settings`).
     """
 
     dataset: str
@@ -61,9 +62,9 @@ def sections(results: Results) -> list[Section]:
         named = runs.assign(
             arm=join(runs[config].assign(start=start["arm"])),
             twin=join(runs[apart].assign(start=start["twin"])),
-            plain=join(runs[[c for c in config if c != "config.ema"]].assign(start=start["arm"])),
             sized=join(runs[[c for c in config if c not in _OF_SIZE]].assign(start=start["arm"])),
             label=_labels(runs, config, tuned) + start["label"].map(lambda s: s and f" start={s}"),
+            **settings(runs[config], start["arm"]),
         )
         # What two arms started from can differ in more than its name says.
         shared = named.groupby("label")["arm"].transform("nunique") > 1
@@ -121,6 +122,7 @@ def _labels(runs: pd.DataFrame, config: list[str], tuned: pd.Series) -> pd.Serie
             # Of two optimisers, say, each has settings that the other has not.
             values = same[column].fillna("")
             if values.nunique() > 1:
-                key = column.rpartition(".")[2]
+                # `optimizer=sgd`, and of what else it has `max_lr=0.1`.
+                key = column.removesuffix(".name").rpartition(".")[2]
                 labels[same.index] += values.map(lambda v, key=key: f" {key}={v}" if v else "")
     return labels + tuned.map(lambda sampler: sampler and f" tuned-by-{sampler}")

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from analysis.evidence import evidence
-from tests.analysis.findings.test_averaging import together
+from tests.analysis.findings.test_ensembles import together
 from tests.analysis.test_report import TEST, four_runs, results, run
 
 

@@ -25,6 +25,7 @@ def make_store(out):
         loss, decoder = (("ctc", "columns"), ("ce_stop", "slots"))[arm % 2]
         tags = {"kind": "run", "dataset": "cells", "data_digest": "d", "split": "published"}
         tags |= {"machine": "m", "torch": "t", "mlflow.runName": f"run {number}"}
+        tags |= {"run_hash": str(number)}
         run_id = client.create_run(experiment, tags=tags).info.run_id
         for name in ("val.exact_match", "test.exact_match", "test_clean.exact_match", "test.cer"):
             client.log_metric(run_id, name, 0.5)

@@ -1,28 +1,25 @@
-"""What averaging brings over the best that goes into it, and how many times as much it costs."""
+"""What runs and views read together bring over the best run, at how many times the cost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pandas as pd
 
 from analysis.statistics import comparison as paired
 from analysis.statistics.intervals import Interval, paired_difference
-from analysis.statistics.section_seeds import section_seeds
-from analysis.tables import arms as tables
 from analysis.tables.arms import Section
 from analysis.tables.load import Results
 
 
 @dataclass(frozen=True)
-class Averaged:
-    """One way of averaging, and what it stands beside.
+class Ensemble:
+    """Runs, or views of one run, read together, and the best of the runs.
 
     what, beside: names for people.
     val, clean, agreed: its exact match on validation, on the leak-free test images, and where both
         people agree; nan where it has none.
-    val_images: of an ensemble, on how many that no member learnt from; 0 for an arm.
+    val_images: on how many validation images, which no member learnt from.
     difference: what minus beside, on the leak-free test images.
     training, reading, parameters: how many times those of what it stands beside.
     """
@@ -39,43 +36,9 @@ class Averaged:
     parameters: float
 
 
-def averaged(section: Section, results: Results) -> list[Averaged]:
-    """Arms with averaged weights beside their twins, then ensembles beside their best member."""
-    return [*_weights(section, results.predictions), *_ensembles(section, results)]
-
-
-def _weights(section: Section, predictions: pd.DataFrame) -> Iterator[Averaged]:
-    """Every arm with a moving average of its weights, and the same arm without."""
-    runs = section.runs
-    if "config.ema" not in runs:
-        return
-    # Runs made before there was an average have none.
-    runs = runs.assign(decay=pd.to_numeric(runs["config.ema"]).fillna(0))
-    seeds = section_seeds(section, predictions)
-    arms = {str(arm["arm"]): arm for _, arm in tables.arms(section).iterrows()}
-    for _, same in runs.groupby("plain", sort=False):
-        for second in same.loc[same["decay"] == 0, "arm"].unique():
-            for first in same.loc[same["decay"] > 0, "arm"].unique():
-                compared = paired.compare(section, predictions, str(first), str(second), seeds)
-                if compared is None:
-                    continue
-                arm, without = arms[str(first)], arms[str(second)]
-                yield Averaged(
-                    what=compared.first,
-                    beside=compared.second,
-                    val=arm["val"],
-                    clean=arm[_leak_free(section)],
-                    agreed=arm["agreed"],
-                    val_images=0,
-                    difference=compared.difference,
-                    training=arm["seconds"] / without["seconds"],
-                    reading=1,
-                    parameters=1,
-                )
-
-
-def _ensembles(section: Section, results: Results) -> Iterator[Averaged]:
-    """Every ensemble whose members are still there, and its best member by validation."""
+def ensembles(section: Section, results: Results) -> list[Ensemble]:
+    """Every ensemble whose members are still there, beside its best member by validation."""
+    found = []
     of_val = results.predictions.loc[results.predictions["split"] == "val", "run_id"].astype(str)
     for ensemble, row in results.ensembles.iterrows():
         members = {str(member["run_id"]): member for member in row["members"]}
@@ -89,7 +52,7 @@ def _ensembles(section: Section, results: Results) -> Iterator[Averaged]:
             continue
         views = "" if row["tags.tta"] == "1" else f"; {row['tags.tta']} views"
         seconds = runs["metrics.train.seconds"]
-        yield Averaged(
+        one = Ensemble(
             what=_name(section, list(members)) + views,
             beside=_name(section, [best]),
             val=_score(row, "val"),
@@ -101,6 +64,8 @@ def _ensembles(section: Section, results: Results) -> Iterator[Averaged]:
             reading=row["metrics.cost.reading_ms"] / members[best]["reading_ms"],
             parameters=row["metrics.cost.parameters"] / members[best]["parameters"],
         )
+        found.append(one)
+    return found
 
 
 def _leak_free(section: Section) -> str:

@@ -13,7 +13,6 @@ from tests.analysis.test_report import (
     CTC_LABEL,
     RIGHT,
     TEST,
-    beside_people,
     results,
     rows_of,
     run,
@@ -79,11 +78,11 @@ def test_an_ensemble_stands_beside_its_best_member_by_validation():
     # imagined ones by 1.25 (1 - 2/15) and -1.25 (1 + 2/15), each over 1.25; their squares add up to
     # 2.5845, over 6 x 5 the variance is 0.08615. With t(5) = 2.5706: -62.1 to 88.8.
     report = report_of([ZERO, ONE], together([ZERO_ID, ONE_ID]))
-    (row,) = rows_of(report, "averaged")
+    (row,) = rows_of(report, "together")
     # Names may break over lines; numbers do not.
-    assert "| averaged | beside | val" in report
+    assert "| together | beside | val" in report
     assert (
-        report.partition("| averaged | beside")[2]
+        report.partition("| together | beside")[2]
         .splitlines()[1]
         .startswith("| --- | --- | ---: |")
     )
@@ -97,19 +96,19 @@ def test_an_ensemble_stands_beside_its_best_member_by_validation():
 
 def test_few_images_that_no_member_learnt_from_are_told_as_few():
     report = report_of([ZERO, ONE], together([ZERO_ID, ONE_ID], validated=["v1", "v2", "v3"]))
-    (row,) = rows_of(report, "averaged")
+    (row,) = rows_of(report, "together")
     assert row[2] == "90.0 (3)"
 
 
 def test_the_best_member_is_not_chosen_by_test():
     better_on_test = run(CTC, 1, RIGHT, **scores(0.5, 1, 1, 0, 150))
     report = report_of([ZERO, better_on_test], together([ZERO_ID, better_on_test[0]["run_id"]]))
-    assert rows_of(report, "averaged")[0][1] == f"{CTC_LABEL}, seed 0"
+    assert rows_of(report, "together")[0][1] == f"{CTC_LABEL}, seed 0"
 
 
 def test_views_of_one_run_stand_beside_it():
     report = report_of([ZERO, ONE], together([ONE_ID], read=CTC_1, tta=4))
-    (row,) = rows_of(report, "averaged")
+    (row,) = rows_of(report, "together")
     assert row[:2] == [f"{CTC_LABEL}, seed 1; 4 views", f"{CTC_LABEL}, seed 1"]
     # Only the imagined images differ: squares 1 and 1, over 6 x 5, by t(5).
     assert row[5:9] == ["+0.0", "-66.4 to +66.4", "no", "1.0x"]
@@ -117,10 +116,10 @@ def test_views_of_one_run_stand_beside_it():
 
 def test_an_ensemble_is_no_arm():
     plain, with_it = (report_of([ZERO, ONE], *e) for e in ([], [together([ZERO_ID, ONE_ID])]))
-    assert "### Averaging" not in plain
+    assert "### Read together" not in plain
     # What it read it has looked at.
     with_it = with_it.replace("3 runs read", "2 runs read")
-    before, _, after = with_it.partition("### Averaging")
+    before, _, after = with_it.partition("### Read together")
     assert (
         before + after.partition("\n### ")[1].lstrip("\n") + after.partition("\n### ")[2] == plain
     )
@@ -131,46 +130,4 @@ def test_an_ensemble_is_no_arm():
 )
 def test_what_cannot_be_compared_is_left_out(changes):
     report = report_of([ZERO, ONE], together(**{"members": [ZERO_ID, ONE_ID]} | changes))
-    assert "### Averaging" not in report
-
-
-def test_averaged_weights_stand_beside_the_same_arm_without():
-    people = beside_people(1, 1, 0.75, 1, 1)
-    runs = [
-        run(CTC | {"ema": "0.0"}, 0, CTC_0, **scores(0.6, 5 / 6, 4 / 5, 1 / 12, 100)),
-        run(CTC | {"ema": "0.999"}, 0, RIGHT, **scores(0.7, 1, 1, 0, 110), **people),
-        # In another setting, and alone there.
-        run(CTC | {"ema": "0.9", "epochs": "40"}, 0, RIGHT, **scores(0.7, 1, 1, 0, 110)),
-    ]
-    report = markdown(results(runs))
-    (row,) = rows_of(report, "averaged")
-    assert row[:2] == [f"{CTC_LABEL} epochs=20 ema=0.999", f"{CTC_LABEL} epochs=20 ema=0.0"]
-    assert row[2:6] == ["70.0", "100.0", "75.0", "+20.0"]
-    assert row[8:] == ["1.1x", "1.0x", "1.0x"]
-    # An arm like any other: its decay is its name, where it is not the usual one.
-    arms = [cells[0] for cells in rows_of(report, "arm")]
-    assert sorted(arm.rpartition(" ")[2] for arm in arms) == ["columns", "ema=0.9", "ema=0.999"]
-
-
-def test_seeds_that_start_from_runs_of_their_own_are_one_pair():
-    # Each seed starts from the run of its seed: another hash, but the same pretraining.
-    def before(seed):
-        row, read = run(CTC | {"ema": "0.0"}, seed, RIGHT, digest="d0", **scores(1, 1, 1, 0, 1))
-        return row | {"tags.run_hash": f"start{seed}"}, read
-
-    def after(seed, ema, read):
-        settings = CTC | {"ema": ema, "start": f"start{seed}"}
-        return run(settings, seed, read, **scores(0.6, 5 / 6, 4 / 5, 1 / 12, 100))
-
-    trained = [after(s, e, r) for s in (0, 1) for e, r in (("0.0", CTC_0), ("0.9", RIGHT))]
-    (row,) = rows_of(markdown(results([before(0), before(1), *trained])), "averaged")
-    assert ("ema=0.9" in row[0], "ema=0.0" in row[1], row[5]) == (True, True, "+20.0")
-
-
-def test_an_arm_from_before_there_was_an_average_is_one_without():
-    runs = [
-        run(CTC, 0, CTC_0, **scores(0.6, 5 / 6, 4 / 5, 1 / 12, 100)),
-        run(CTC | {"ema": "0.999"}, 0, RIGHT, **scores(0.7, 1, 1, 0, 110)),
-    ]
-    (row,) = rows_of(markdown(results(runs)), "averaged")
-    assert row[:2] == [f"{CTC_LABEL} ema=0.999", CTC_LABEL]
+    assert "### Read together" not in report
