@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import pandas as pd
-
 from analysis.statistics.comparison import Comparison, compare, corrected
-from analysis.statistics.section_seeds import section_seeds
+from analysis.statistics.contest import Contest
 from analysis.tables.arms import Section, arms
 from analysis.tables.settings import SETTING
 
@@ -27,7 +25,7 @@ class Change:
     pair: Comparison
 
 
-def changes(section: Section, predictions: pd.DataFrame) -> list[Change]:
+def changes(section: Section, among: Contest) -> list[Change]:
     """Every arm beside the one that differs from it in a single setting.
 
     Of arms that differ among each other in one setting alone, all stand beside the one whose value
@@ -38,7 +36,6 @@ def changes(section: Section, predictions: pd.DataFrame) -> list[Change]:
     columns = [str(column) for column in known if str(column).startswith(SETTING)]
     columns = [column for column in columns if known[column].nunique() > 1]
     validated = arms(section).set_index("arm")["val"]
-    seeds = section_seeds(section, predictions)
     found: list[Change] = []
     for column in (c for c in columns if c not in _ELSEWHERE):
         others = [c for c in columns if c != column]
@@ -47,9 +44,7 @@ def changes(section: Section, predictions: pd.DataFrame) -> list[Change]:
             beside, *changed = sorted(
                 same.index, key=lambda arm: (-usual[arm], -validated[arm], arm)
             )
-            compared = [
-                compare(section, predictions, str(arm), str(beside), seeds) for arm in changed
-            ]
+            compared = [compare(among, str(arm), str(beside)) for arm in changed]
             found += [Change(column.removeprefix(SETTING), pair) for pair in compared if pair]
     family = corrected([change.pair for change in found])
     found = [replace(change, pair=pair) for change, pair in zip(found, family, strict=True)]

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations
 
 import pandas as pd
 
 from analysis.findings import humans
 from analysis.findings.humans import Baseline
-from analysis.statistics.comparison import CROSS_ENTROPY, CTC, Comparison, compare, corrected
+from analysis.statistics.comparison import CROSS_ENTROPY, CTC, Comparison
 from analysis.statistics.intervals import Interval
-from analysis.statistics.section_seeds import section_seeds
 from analysis.statistics.significance import holm
-from analysis.tables.arms import OF_A_RUN, Section, arms
+from analysis.tables.arms import Section, arms
 from analysis.tables.load import Results
-from analysis.tables.warm_starts import join
 
 # The published figures: accuracy and human agreement as they are written, in percent, and the lead
 # of cross-entropy + stop over CTC ("10%+"), as a share of the images.
@@ -35,24 +32,12 @@ PUBLISHED_COUNTS = {
 
 
 @dataclass(frozen=True)
-class TimeSteps:
-    """Two CTC arms that differ in the width stride alone; `compared`: fewer minus more steps.
-
-    fewer, more: the width of the image over the stride, whole steps.
-    """
-
-    fewer: int
-    more: int
-    compared: Comparison
-
-
-@dataclass(frozen=True)
 class Audit:
     """Each published figure beside what can be recomputed.
 
     accuracy, agreement: as by `granularity`. people: how far the people agree, None where there are
     no readings. agreement_chance: the exact p-value against "they agree on the claimed share".
-    outputs: as by `outputs`. lead: as by `lead`. time_steps: as by `time_steps`.
+    outputs: as by `outputs`. lead: as by `lead`.
     """
 
     accuracy: pd.DataFrame
@@ -60,7 +45,6 @@ class Audit:
     people: Interval | None
     outputs: pd.DataFrame
     lead: pd.DataFrame
-    time_steps: list[TimeSteps]
 
 
 def audit(section: Section, results: Results, pairs: list[Comparison]) -> Audit:
@@ -72,7 +56,6 @@ def audit(section: Section, results: Results, pairs: list[Comparison]) -> Audit:
         people=humans.agreement(base.images) if base else None,
         outputs=outputs(base),
         lead=lead(section, pairs),
-        time_steps=time_steps(section, results.predictions),
     )
 
 
@@ -160,31 +143,3 @@ def lead(section: Section, pairs: list[Comparison]) -> pd.DataFrame:
     table["p_adjusted"] = holm(list(table["p"]))
     table["ruled_out"] = table["p_adjusted"] < 0.05
     return table
-
-
-def time_steps(section: Section, predictions: pd.DataFrame) -> list[TimeSteps]:
-    """Every two CTC arms that differ in the width stride alone: one family.
-
-    A stride at which some labels need more time steps than there are has to be allowed by a setting
-    of the loss, which may therefore differ too.
-    """
-    runs = section.runs[section.runs["config.loss"] == CTC]
-    # A start has another hash for every seed.
-    apart = {"config.width_stride", "config.loss_options.allow_infeasible", "config.start"}
-    columns = [c for c in runs.columns if c.startswith("config.") and c not in (*OF_A_RUN, *apart)]
-    found = []
-    if {"config.image.width", "config.width_stride"} <= set(runs) and len(runs):
-        seeds = section_seeds(section, predictions)
-        for _, same in runs.groupby(join(runs[columns]), sort=False):
-            steps = same["config.image.width"].astype(int) // same["config.width_stride"].astype(
-                int
-            )
-            of_arm = dict(zip(same["arm"], steps, strict=True))
-            for first, second in combinations(sorted(of_arm, key=lambda arm: of_arm[arm]), 2):
-                if of_arm[first] == of_arm[second]:
-                    continue
-                compared = compare(section, predictions, first, second, seeds)
-                if compared is not None:
-                    found.append((of_arm[first], of_arm[second], compared))
-    family = corrected([compared for _, _, compared in found])
-    return [TimeSteps(a, b, pair) for (a, b, _), pair in zip(found, family, strict=True)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.statistics import comparison as paired
+from analysis.statistics.contest import answers
 from analysis.statistics.intervals import Interval, paired_difference
 from analysis.tables.arms import Section
 from analysis.tables.load import Results
@@ -47,7 +47,8 @@ def ensembles(section: Section, results: Results) -> list[Ensemble]:
             continue
         runs = results.runs.loc[list(members)]
         best = str(runs["metrics.val.exact_match"].idxmax())
-        right, groups = paired.right(results.predictions, [{str(ensemble)}, {best}])
+        own = results.predictions[results.predictions["run_id"].isin([str(ensemble), best])]
+        right, groups = answers(own).of([{str(ensemble)}, {best}])
         if not len(groups):
             continue
         views = "" if row["tags.tta"] == "1" else f"; {row['tags.tta']} views"

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-import pandas as pd
-
 from analysis.statistics import comparison as paired
 from analysis.statistics.comparison import Comparison
-from analysis.statistics.section_seeds import SectionSeeds, section_seeds
+from analysis.statistics.contest import Contest, contest
 from analysis.tables.arms import Section
 from analysis.tables.load import Results
 from analysis.tables.searches import AS_IT_IS, by, runs_with
@@ -83,10 +81,9 @@ def search_results(results: Results, section: Section) -> list[SearchResult]:
     """The searches whose fresh runs are of this data set and split, all of them one family."""
     if not results.searches:
         return []
-    seeds = section_seeds(section, results.predictions)
+    among = contest(section, results.predictions)
     found = [
-        _result(str(run_id), record, section, results.predictions, seeds)
-        for run_id, record in results.searches.items()
+        _result(str(run_id), record, section, among) for run_id, record in results.searches.items()
     ]
     return [one for one in found if any(study.fresh for study in one.studies)]
 
@@ -95,8 +92,7 @@ def _result(
     run_id: str,
     record: dict[str, Any],
     section: Section,
-    predictions: pd.DataFrame,
-    seeds: SectionSeeds,
+    among: Contest,
 ) -> SearchResult:
     fresh = {name: runs_with(settings, section.runs) for name, settings in record["fresh"].items()}
     arms = {
@@ -109,7 +105,7 @@ def _result(
     def compare(first: str, second: str) -> Comparison | None:
         if first not in arms or second not in arms or arms[first] == arms[second]:
             return None
-        return paired.compare(section, predictions, arms[first], arms[second], seeds)
+        return paired.compare(among, arms[first], arms[second])
 
     gains = {
         (one["arm"], one["sampler"]): compare(

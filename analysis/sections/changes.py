@@ -33,8 +33,8 @@ def write_changes(page: Page, chapter: Chapter) -> None:
         "Arms of one loss that differ in a single setting; an optimiser's rate, an augmentation's "
         "strengths and what a decoder brings along count as part of it. Each stands beside the one "
         "whose value most arms of that loss have; of values as common, the one that validates "
-        "best. Difference in exact match on the leak-free test images, in points, over the seeds that "
-        f"both arms have, with its 95% interval; `p` is corrected for the "
+        "best. Difference in exact match on the leak-free test images, in points, over the seeds "
+        "that both arms have, with its 95% interval; `p` is corrected for the "
         f"{count(len(found), 'comparison')} of this table (Holm), as is the judgement."
         + (" With one seed all this holds for that seed alone." if one_seed else "")
         + " Arms that differ in the number of training images have a table of their own."

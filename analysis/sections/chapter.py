@@ -20,6 +20,7 @@ from analysis.page.page import Chart
 from analysis.spreadsheets import as_csv
 from analysis.statistics import comparison as paired
 from analysis.statistics.comparison import Comparison
+from analysis.statistics.contest import contest
 from analysis.statistics.named import Named
 from analysis.statistics.named import named as named_before
 from analysis.tables import arms as tables
@@ -90,7 +91,8 @@ def chapter(
 ) -> Chapter:
     """The tables of a section; number: from 0, its place in the report; picture_of: see Chapter."""
     named = named_before(section, results)
-    pairs = paired.comparisons(section, results.predictions, named)
+    among = contest(section, results.predictions)
+    pairs = paired.comparisons(section, among, named)
     runs = section.runs
     predictions = results.predictions[results.predictions["run_id"].isin(runs.index)]
     predictions = predictions.assign(
@@ -110,7 +112,7 @@ def chapter(
         predictions=predictions,
         arms=arms,
         pairs=pairs,
-        changes=changes(section, results.predictions),
+        changes=changes(section, among),
         headline=headline,
         named=named,
         people=people,

@@ -10,6 +10,7 @@ from analysis.page.page import Page
 from analysis.record import PEOPLE
 from analysis.sections.base import register
 from analysis.sections.chapter import ROWS, Chapter
+from analysis.statistics.comparison import CTC
 from analysis.statistics.intervals import Interval
 
 
@@ -19,7 +20,6 @@ def write_claims(page: Page, chapter: Chapter) -> None:
     page.text("### The published claims")
     if not speaks_of(chapter):
         page.text("They do not apply: they are about the published cells, and these are others.")
-        _time_steps(page, chapter)
         return
     page.text(
         f"The repository of 2019 says: {CLAIMED_ACCURACY}% accuracy, {CLAIMED_AGREEMENT}% on which "
@@ -137,30 +137,11 @@ def _lead(page: Page, chapter: Chapter) -> None:
 
 
 def _time_steps(page: Page, chapter: Chapter) -> None:
-    if not (found := chapter.audit.time_steps):
-        return
-    page.text(
-        "**What too few time steps cost CTC.** Arms that differ in the width stride alone; points "
-        "of the one with fewer steps minus the one with more."
-    )
-    page.table(
-        ["fewer", "more", "steps", "difference", "95% interval", "p", "judgement"],
-        [
-            [
-                *(chapter.names[one.compared.first], chapter.names[one.compared.second]),
-                f"{one.fewer} and {one.more}",
-                signed(one.compared.difference.estimate),
-                points(one.compared.difference),
-                p_value(one.compared.p_adjusted),
-                str(one.compared.judgement.verdict),
-            ]
-            for one in found
-        ],
-        texts=2,
-        plain=(
-            "How many points CTC loses when it is given fewer places to write its characters in."
-        ),
-    )
+    if any(c.setting == "width_stride" and CTC in c.pair.losses for c in chapter.changes):
+        page.text(
+            "**What too few time steps cost CTC** stands under `width_stride` in the table of "
+            "single settings: a larger stride leaves fewer places to write characters in."
+        )
 
 
 def _span(low: object, high: object) -> str:

@@ -6,14 +6,12 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 
+from analysis.statistics.contest import Contest
 from analysis.statistics.intervals import MARGIN, Difference, Interval, paired_difference
 from analysis.statistics.looks import levels
 from analysis.statistics.named import Named
 from analysis.statistics.planning import Components, between_folds, components
-from analysis.statistics.section_seeds import SectionSeeds, section_seeds
 from analysis.statistics.significance import (
     ALPHA,
     Judgement,
@@ -22,7 +20,7 @@ from analysis.statistics.significance import (
     judge,
     probability_of_improvement,
 )
-from analysis.tables.arms import OF_A_RUN, Section, arms
+from analysis.tables.arms import Section, arms
 
 # The two losses that the question is about, and the published claim; others are read beside them.
 CTC, CROSS_ENTROPY = "ctc", "ce_stop"
@@ -94,22 +92,19 @@ class Comparison:
         )
 
 
-def comparisons(
-    section: Section, predictions: pd.DataFrame, named: Named | None = None
-) -> list[Comparison]:
-    """Every two arms that differ in the loss alone, and what comes with it.
+def comparisons(section: Section, among: Contest, named: Named | None = None) -> list[Comparison]:
+    """Every two arms of a section that differ in the loss alone, and what comes with it.
 
     named: the comparison that was named before the runs. Where it was, and there are as many seeds
     as at one of its looks, it is tested by itself; all others are one family.
     """
     found = []
     margin = named.primary.margin if named and named.in_time else MARGIN
-    seeds = section_seeds(section, predictions)
     for _, twins in section.runs.groupby("twin", sort=False):
         losses = {str(arm): str(rows["config.loss"].iloc[0]) for arm, rows in twins.groupby("arm")}
         for a, b in combinations(sorted(losses, key=lambda arm: (losses[arm], arm)), 2):
             if losses[a] != losses[b]:
-                compared = compare(section, predictions, a, b, seeds, margin)
+                compared = compare(among, a, b, margin)
                 if compared is not None:
                     found.append(compared)
     alone = [_by_itself(pair, named) if named else None for pair in found]
@@ -173,22 +168,12 @@ def best_by_validation(section: Section, pairs: list[Comparison]) -> Comparison 
     return max(plain, key=lambda pair: scores[list(pair.arms)].mean(), default=None)
 
 
-def compare(
-    section: Section,
-    predictions: pd.DataFrame,
-    first: str,
-    second: str,
-    section_seeds: SectionSeeds,
-    margin: float = MARGIN,
-) -> Comparison | None:
+def compare(among: Contest, first: str, second: str, margin: float = MARGIN) -> Comparison | None:
     """Two arms on the leak-free test images, over the seeds both have; None where there is none.
-
-    section_seeds: what the section's arms say together of how far seeds move them.
 
     A family of its own: `corrected` corrects several of them together.
     """
-    made = section.runs.reset_index().set_index(["arm", *OF_A_RUN])["run_id"]
-    a, b = (dict(made.loc[arm]) for arm in (first, second))
+    a, b = among.made[first], among.made[second]
     seeds = sorted({seed for seed, _ in a.keys() & b.keys()})
     # Every seed must have read the same images: of the folds those that all have.
     folds = {fold for _, fold in a} & {fold for _, fold in b}
@@ -196,11 +181,11 @@ def compare(
     if not seeds or not folds:
         return None
     readers = [{made_by[seed, fold] for fold in folds} for made_by in (a, b) for seed in seeds]
-    right_of, groups = right(predictions, readers)
+    right_of, groups = among.answers.of(readers)
     if not len(groups):
         return None
     right_a, right_b = right_of[: len(seeds)], right_of[len(seeds) :]
-    others = section_seeds.others(first, second)
+    others = among.seeds.others(first, second)
     difference = paired_difference(right_a, right_b, groups, others)
     exact = exact_mcnemar(right_a, right_b, groups)
     p = exact if difference.one_seed else max(difference.p_different(), exact)
@@ -210,15 +195,15 @@ def compare(
         improvement = probability_of_improvement(
             *(list(r.mean(axis=1)) for r in (right_a, right_b))
         )
-    known = section.runs.drop_duplicates("arm").set_index("arm")
     runs_a, runs_b = (
         tuple(sorted(made_by[seed, fold] for seed in seeds for fold in folds)) for made_by in (a, b)
     )
+    fold = np.array([among.fold[run_id] for run_id in runs_a])
     return Comparison(
         arms=(first, second),
-        first=str(known["label"][first]),
-        second=str(known["label"][second]),
-        losses=(str(known["config.loss"][first]), str(known["config.loss"][second])),
+        first=among.names[first],
+        second=among.names[second],
+        losses=(among.losses[first], among.losses[second]),
         run_ids=(runs_a, runs_b),
         seeds=len(seeds),
         images=len(groups),
@@ -233,38 +218,5 @@ def compare(
         visible=difference.smallest_visible(ALPHA),
         judgement=judge(difference, p, equivalent, margin),
         components=components(right_a, right_b, groups, others),
-        sample=between_folds(right_a, right_b, groups, _folds(section, predictions, runs_a)),
+        sample=between_folds(right_a, right_b, groups, fold[among.answers.read_by(runs_a)]),
     )
-
-
-def _folds(
-    section: Section, predictions: pd.DataFrame, run_ids: tuple[str, ...]
-) -> npt.NDArray[np.str_]:
-    """(images,) the fold in whose test part each image is, in the order of `right`."""
-    test = predictions[(predictions["split"] == "test") & predictions["clean"]]
-    test = test[test["run_id"].isin(run_ids)].drop_duplicates("filename")
-    folds = test.set_index("filename")["run_id"].astype(str).map(section.runs["config.fold"])
-    return folds.sort_index().to_numpy(dtype=str)
-
-
-def right(
-    predictions: pd.DataFrame, readers: list[set[str]]
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int_]]:
-    """(readers, images) right or wrong on the leak-free test images, and their groups.
-
-    readers: the runs that together read each image once: one run, or those of all folds.
-    """
-    number = {run_id: i for i, run_ids in enumerate(readers) for run_id in run_ids}
-    test = predictions[(predictions["split"] == "test") & predictions["clean"]]
-    test = test[test["run_id"].isin(number.keys())]
-    if test.empty:
-        return np.zeros((len(readers), 0), dtype=bool), np.zeros(0, dtype=int)
-    # Not as categories: those stay in the order of the runs, whatever they are mapped to.
-    reader = test["run_id"].astype(str).map(number)
-    right = (test["truth"] == test["reading"]).groupby([test["filename"], reader]).first()
-    table = right.unstack()
-    if table.isna().any(axis=None):
-        raise ValueError("runs of one data set and split were judged on different images")
-    groups = test.drop_duplicates("filename").set_index("filename").loc[table.index, "group"]
-    ordered = table[list(range(len(readers)))]
-    return ordered.to_numpy(dtype=bool).T, groups.to_numpy(dtype=int)

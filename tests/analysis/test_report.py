@@ -11,6 +11,7 @@ import pytest
 
 from analysis.report import arms, csv_files, markdown, read_chapters
 from analysis.statistics import comparison as paired
+from analysis.statistics.contest import contest
 from analysis.tables import arms as tables
 from analysis.tables.load import NoRunsError, Results, load
 
@@ -560,7 +561,7 @@ def test_arms_of_different_optimizers_are_kept_apart_and_named_by_them():
 def test_a_comparison_turned_twice_is_itself():
     built = results(four_runs())
     (section,) = tables.sections(built)
-    (pair,) = paired.comparisons(section, built.predictions)
+    (pair,) = paired.comparisons(section, contest(section, built.predictions))
     same = pair.turned().turned()
     assert same.improvement.low == pytest.approx(pair.improvement.low)
     assert replace(same, improvement=pair.improvement) == pair
@@ -578,7 +579,9 @@ def test_the_pair_of_the_answer_is_chosen_by_validation_not_by_test():
     ]
     built = results(runs)
     (section,) = tables.sections(built)
-    best = paired.best_by_validation(section, paired.comparisons(section, built.predictions))
+    best = paired.best_by_validation(
+        section, paired.comparisons(section, contest(section, built.predictions))
+    )
     assert best is not None
     assert (best.first, best.second) == (f"{CE_LABEL} epochs=20", f"{CTC_LABEL} epochs=20")
 
@@ -591,7 +594,7 @@ def test_a_mixture_of_both_losses_is_never_the_answer():
     ]
     built = results(runs)
     (section,) = tables.sections(built)
-    pairs = paired.comparisons(section, built.predictions)
+    pairs = paired.comparisons(section, contest(section, built.predictions))
     assert [pair.family for pair in pairs] == [3, 3, 3]
     assert paired.best_by_validation(section, pairs).losses == ("ce_stop", "ctc")
     assert paired.best_by_validation(section, [p for p in pairs if "hybrid" in p.losses]) is None
@@ -608,12 +611,12 @@ def test_the_folds_of_one_seed_are_one_test_part():
     ]  # fmt: skip
     (section,) = tables.sections(results(folds))
     assert list(tables.arms(section)["seeds"]) == [1, 1]
-    (pair,) = paired.comparisons(section, results(folds).predictions)
+    (pair,) = paired.comparisons(section, contest(section, results(folds).predictions))
     clean = sum(clean for _, _, clean in TEST.values())
     assert (pair.seeds, pair.images, abs(pair.difference.estimate)) == (1, clean, 1)
     # A fold that only one of the arms has read is no part of the comparison.
     (section,) = tables.sections(results(folds[:3]))
-    (pair,) = paired.comparisons(section, results(folds[:3]).predictions)
+    (pair,) = paired.comparisons(section, contest(section, results(folds[:3]).predictions))
     assert pair.images == sum(clean for _, _, clean in halves["0"].values())
 
 
@@ -663,7 +666,7 @@ def test_seeds_of_one_arm_that_start_from_runs_of_their_own_are_one_arm():
 def test_runs_pretrained_each_with_its_own_loss_are_compared_and_never_with_the_first_stage():
     found = results(pretrained_pairs())
     for section in tables.sections(found):
-        (pair,) = paired.comparisons(section, found.predictions)
+        (pair,) = paired.comparisons(section, contest(section, found.predictions))
         assert {pair.first, pair.second} == set(section.runs["label"])
         assert pair.seeds == 2
         assert set(section.runs["tags.data_digest"]) == {section.digest}
@@ -676,14 +679,16 @@ def test_what_was_before_tells_arms_apart_and_names_them():
     names = {f"{CTC_LABEL} start=digits columns", f"{CE_LABEL} start=digits slots"}
     assert set(section.runs["label"]) == {*names, CE_LABEL}
     # CTC that was pretrained is no twin of cross-entropy that was not.
-    (pair,) = paired.comparisons(section, results([*pretrained, plain]).predictions)
+    (pair,) = paired.comparisons(
+        section, contest(section, results([*pretrained, plain]).predictions)
+    )
     assert {pair.first, pair.second} == names
 
 
 def test_pretraining_on_other_terms_than_the_other_loss_is_no_comparison():
     found = results(pretrained_pairs(seeds=(0,), epochs="99"))
     section = tables.sections(found)[0]
-    assert paired.comparisons(section, found.predictions) == []
+    assert paired.comparisons(section, contest(section, found.predictions)) == []
 
 
 def test_two_arms_whose_pretraining_differs_in_more_than_its_name_have_two_names():

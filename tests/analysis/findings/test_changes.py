@@ -6,7 +6,7 @@ import pytest
 from analysis.findings.changes import changes
 from analysis.report import comparisons, markdown, read_chapters
 from analysis.statistics.comparison import compare
-from analysis.statistics.section_seeds import section_seeds
+from analysis.statistics.contest import contest
 from analysis.statistics.significance import holm
 from analysis.tables.arms import sections
 from tests.analysis.test_report import (
@@ -95,6 +95,16 @@ def test_what_belongs_together_is_one_setting():
     ]
 
 
+def test_too_few_time_steps_for_some_labels_are_one_setting_with_leave_to_have_them():
+    wide = {"image.height": "32", "image.width": "60", "width_stride": "4"}
+    narrow = wide | {"width_stride": "8", "loss_options.allow_infeasible": "yes"}
+    runs = [made(CTC | wide, CTC_0, val=0.9), made(CTC | narrow, CTC_1), made(CE | wide, CE_0)]
+    (row,) = table(runs)
+    assert row[:3] == ["width_stride", "8 allow_infeasible=yes", "4 allow_infeasible=no"]
+    assert row[-1] == "-20.0"
+    assert "stands under `width_stride`" in markdown(results(runs))
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -142,9 +152,9 @@ def test_all_changes_of_a_section_are_corrected_together_and_apart_from_the_loss
         ]
     )
     (section,) = sections(found)
-    seeds = section_seeds(section, found.predictions)
-    made_here = changes(section, found.predictions)
-    alone = [compare(section, found.predictions, *c.pair.arms, seeds) for c in made_here]
+    among = contest(section, found.predictions)
+    made_here = changes(section, among)
+    alone = [compare(among, *c.pair.arms) for c in made_here]
     assert [c.pair.p_adjusted for c in made_here] == holm([one.p for one in alone])
     # McNemar: ten against none, twice two to the minus ten, times the two comparisons.
     assert made_here[0].pair.p_adjusted == pytest.approx(2 * 2 / 2**10)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from analysis.findings import claims
 from analysis.statistics import comparison as paired
+from analysis.statistics.contest import contest
 from analysis.tables import arms as tables
 from tests.analysis.test_report import CE, CTC, MANY, results, run, scores
 
@@ -54,35 +55,27 @@ def section_of(runs):
     return section, built
 
 
-def test_time_steps_come_from_arms_that_differ_in_the_stride_alone():
-    right, some = ["12"] * 60, ["12"] * 40 + ["1"] * 20
-    wide = {"image.width": "60", "width_stride": "4"}
-    narrow = wide | {"width_stride": "8", "loss_options.allow_infeasible": "yes"}
-    runs = [
-        run(CTC | wide, 0, right, images=MANY, **NUMBERS),
-        run(CTC | narrow, 0, some, images=MANY, **NUMBERS),
-        run(CTC | narrow | {"epochs": "40"}, 0, some, images=MANY, **NUMBERS),
-        run(CE | wide, 0, right, images=MANY, **NUMBERS),
-    ]
-    section, built = section_of(runs)
-    (found,) = claims.time_steps(section, built.predictions)
-    assert (found.fewer, found.more) == (7, 15)
-    assert found.compared.difference.estimate == pytest.approx(-20 / 60)
-    assert found.compared.judgement.direction == -1
+def lead_of(section, built):
+    pairs = paired.comparisons(section, contest(section, built.predictions))
+    return claims.lead(section, pairs).to_dict("records")
 
 
 def test_a_claimed_lead_is_ruled_out_by_a_test_or_not_at_all():
     right, some = ["12"] * 60, ["12"] * 50 + ["1"] * 10
     runs = [run(s, 0, read, images=MANY, **NUMBERS) for s, read in ((CTC, right), (CE, some))]
     section, built = section_of(runs)
-    (row,) = claims.lead(section, paired.comparisons(section, built.predictions)).to_dict("records")
+    (row,) = claims.lead(
+        section, paired.comparisons(section, contest(section, built.predictions))
+    ).to_dict("records")
     assert row["estimate"] == pytest.approx(-10 / 60)
     assert row["ruled_out"]
     assert row["needed_points"] == pytest.approx(0.6)
     assert row["needed_relative"] == pytest.approx(0.55)
     runs = [run(s, 0, read, images=MANY, **NUMBERS) for s, read in ((CE, right), (CTC, some))]
     section, built = section_of(runs)
-    (row,) = claims.lead(section, paired.comparisons(section, built.predictions)).to_dict("records")
+    (row,) = claims.lead(
+        section, paired.comparisons(section, contest(section, built.predictions))
+    ).to_dict("records")
     assert row["estimate"] == pytest.approx(10 / 60)
     assert not row["ruled_out"]
 
@@ -93,4 +86,3 @@ def test_a_section_without_any_of_it_has_an_empty_audit():
     assert found.people is None
     assert found.outputs.empty
     assert found.lead.empty
-    assert found.time_steps == []

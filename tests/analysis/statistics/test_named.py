@@ -7,6 +7,7 @@ import pytest
 
 from analysis.report import build, comparisons, read_chapters
 from analysis.statistics.comparison import comparisons as compared
+from analysis.statistics.contest import contest
 from analysis.statistics.looks import levels
 from analysis.statistics.named import named
 from analysis.tables import arms as tables
@@ -56,7 +57,7 @@ def of(found):
 
 def pairs(found):
     section, own = of(found)
-    return compared(section, found.predictions, own)
+    return compared(section, contest(section, found.predictions), own)
 
 
 def test_what_was_named_in_time_is_the_answer_and_stands_by_itself():
