@@ -32,9 +32,10 @@ def write_changes(page: Page, chapter: Chapter) -> None:
     page.text(
         "Arms of one loss that differ in a single setting; an optimiser's rate, an augmentation's "
         "strengths and what a decoder brings along count as part of it. Each stands beside the one "
-        "whose value most arms of that loss have; of values as common, the one that validates "
-        "best. Difference in exact match on the leak-free test images, in points, over the seeds "
-        "that both arms have, with its 95% interval; `p` is corrected for the "
+        "whose value most arms of that loss have; of values as common, the one with the most "
+        "seeds, then the one that validates best, which has had some luck. Difference in exact "
+        "match on the leak-free test images, in points, over the seeds that both arms have, with "
+        "its 95% interval; `p` is corrected for the "
         f"{count(len(found), 'comparison')} of this table (Holm), as is the judgement."
         + (" With one seed all this holds for that seed alone." if one_seed else "")
         + " Arms that differ in the number of training images have a table of their own."
@@ -75,8 +76,8 @@ def _summary(found: list[Change]) -> str:
     least, most = (end(c.pair.difference.estimate for c in found) for end in (min, max))
     return (
         f"**A difference is shown for {of[Verdict.SHOWN]} of {len(found)}**, equivalence for "
-        f"{of[Verdict.EQUIVALENT]}; neither for the others, which may matter as much as their "
-        f"intervals reach. The differences seen go from {signed(least)} to {signed(most)} points."
+        f"{of[Verdict.EQUIVALENT]}, neither for {of[Verdict.NOT_SHOWN]}, which may matter as much "
+        f"as the intervals reach. The differences go from {signed(least)} to {signed(most)} points."
     )
 
 
@@ -93,8 +94,7 @@ def _named(change: Change) -> str:
 
 def _choice(value: str) -> str:
     """Where something is chosen by name, the name without its own values: a figure has no room."""
-    name = value.partition(" ")[0]
-    return value if "=" in name else name
+    return " ".join(word for word in value.split(" ") if "=" not in word) or value
 
 
 def _judged(pair: Comparison) -> str:
@@ -104,16 +104,16 @@ def _judged(pair: Comparison) -> str:
     return f"{verdict}: {'more' if pair.judgement.direction > 0 else 'less'}"
 
 
-def _forest(page: Page, chapter: Chapter) -> None:
-    found = chapter.changes
-    drawn = found[:_DRAWN]
+def rows_drawn(chapter: Chapter) -> pd.DataFrame:
+    """What the forest plot shows, as `figures.differences` has it; no two rows have one name."""
     rows = []
-    for change in drawn:
+    for change in chapter.changes[:_DRAWN]:
         changed, beside = _values(chapter, change)
         rows.append(
             {
                 "first": f"{change.pair.losses[0]}, {_named(change)}: {_choice(changed)}",
                 "second": _choice(beside),
+                "of": chapter.names[change.pair.second],
                 "estimate": change.pair.difference.estimate,
                 "low": change.pair.difference.low,
                 "high": change.pair.difference.high,
@@ -121,7 +121,15 @@ def _forest(page: Page, chapter: Chapter) -> None:
             }
         )
     table = pd.DataFrame(rows)
-    left = len(found) - len(drawn)
+    # One setting changed in several arms.
+    alike = table.duplicated(["first", "second"], keep=False)
+    table.loc[alike, "second"] += " (" + table.loc[alike, "of"] + ")"
+    return table
+
+
+def _forest(page: Page, chapter: Chapter) -> None:
+    table = rows_drawn(chapter)
+    left = len(chapter.changes) - len(table)
     page.chart(
         chapter.chart(
             partial(figures.differences, table, None),

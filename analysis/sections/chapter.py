@@ -39,10 +39,11 @@ class Chapter:
     """What is reported of one data set and split.
 
     section: its runs. predictions: theirs, with `arm` and `seed`. arms: a row an arm, the best by
-        validation first. pairs: arms that differ in the loss alone. headline: the one the answer is
-        about. named: the comparison that was named before the runs. people: the images that two
-        people read; accuracy: all readers of these. audit: the published claims. names: label ->
-        short name; left_out: what those leave out. looks: of labels.
+        validation first. pairs: arms that differ in the loss alone; changes: in another setting
+        alone. headline: the pair the answer is about. named: the comparison that was named before
+        the runs. people: the images that two people read; accuracy: all readers of these. audit:
+        the published claims. names: label -> short name; left_out: what those leave out. looks: of
+        labels.
     drawn: the labels of arms that figures show, the headline's first.
     prefix: of the names of its figures. picture_of: the images, for pictures of mistakes.
     """

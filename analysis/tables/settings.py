@@ -41,19 +41,22 @@ def told_apart(first: pd.Series, second: pd.Series, setting: str) -> tuple[str, 
         one, other = (str(row["label"]).partition(f" {START}=")[2] or "nothing" for row in rows)
         return one, other
     words: tuple[list[str], list[str]] = ([], [])
+    # What only one of them has goes without saying, unless there is nothing else to say.
+    only: tuple[list[str], list[str]] = ([], [])
     for column in _members(first.index)[setting]:
-        values = [("" if pd.isna(row[column]) else str(row[column])) for row in rows]
+        # Without blanks, which separate what is said.
+        values = [("" if pd.isna(v := row[column]) else str(v).replace(" ", "")) for row in rows]
         if values[0] == values[1]:
             continue
         name = column.removeprefix(_CONFIG)
         if name in (setting, f"{setting}.name"):
             for said, value in zip(words, values, strict=True):
                 said.insert(0, value or "without")
-        elif all(values):
-            key = name.rpartition(".")[2]
-            for said, value in zip(words, values, strict=True):
-                said.append(f"{key}={value}")
-    one, other = (" ".join(said) for said in words)
+            continue
+        key = name.rpartition(".")[2]
+        for said, value in zip(words if all(values) else only, values, strict=True):
+            said.extend([f"{key}={value}"] if value else [])
+    one, other = (" ".join(said) or "without" for said in (words if any(words) else only))
     return one, other
 
 

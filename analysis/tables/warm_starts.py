@@ -40,4 +40,6 @@ def pretraining(runs: pd.DataFrame, arm: list[str], twin: list[str]) -> pd.DataF
 
 def join(columns: pd.DataFrame) -> pd.Series:
     """A key for each row, the same for rows that are the same in all of these columns."""
+    if len(columns.columns) == 1:
+        return columns.iloc[:, 0].fillna("").astype(str)
     return columns.fillna("").astype(str).agg("\x1f".join, axis=1)

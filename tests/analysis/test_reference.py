@@ -84,7 +84,7 @@ def test_the_difference_and_its_interval():
     )
     assert f"CTC is {estimate:.1f} points ahead" in readme
     assert f"goes from {low:+.1f} to {high:+.1f}" in readme
-    drawn = pd.read_csv(ROOT / "analysis/reference/claim.csv").iloc[0]  # the other way round
+    drawn = pd.read_csv(ROOT / "analysis/reference/lead.csv").iloc[0]  # the other way round
     assert drawn["first"].endswith(f"{LOOKS[SEEDS]} seeds")
     stated = [round(-100 * drawn[name], 1) for name in ("estimate", "high", "low")]
     assert stated == [round(x, 1) for x in (estimate, low, high)]
@@ -273,94 +273,3 @@ def test_the_learning_curve():
         ends = (f"{100 * x:+.1f}" for x in (found.estimate, found.low, found.high))
         cells.append("{} ({} to {})".format(*ends))
         assert row(section, size) == cells
-
-
-# What is changed, by the setting that differs from the arm as it is.
-PARTS = {
-    ("decoder", "slots"): "slots",
-    ("decoder", "attention_lstm"): "attention LSTM",
-    ("decoder", "latent_lstm"): "latent LSTM",
-    ("loss_options.after_stop", "zero"): "filled behind the stop",
-    ("width_stride", 4): "15 time steps",
-    ("width_stride", 8): "7 time steps",
-    ("optimizer.name", "adamw_onecycle"): "AdamW to 0.003",
-    ("ema", 0): "the last weights",
-    ("augmentation.name", "none"): "no augmentation",
-    ("augmentation.name", "affine"): "affine",
-    ("backbone", "small_cnn"): "small_cnn",
-    ("backbone", "mobilenet_v3_small"): "mobilenet_v3_small",
-    ("loss_options.shortcut_weight", 0): "no shortcut head",
-    ("loss_options.label_smoothing", 0): "no smoothed targets",
-    ("loss_options.length_weight", 0): "no length term",
-}
-
-
-def part_of(run):
-    """The row's name of an arm of `parts`."""
-    if isinstance(run["start"], str):
-        return "after the embedded strings"
-    if run["loss"] == "hybrid":
-        return "CTC on the columns (hybrid)"
-    changed = [name for (key, value), name in PARTS.items() if run.get(key) == value]
-    return ", ".join(changed) or "as it is"
-
-
-def table_of_parts():
-    """The cells of each row: an arm as it is by three seeds, the others, with seed 0, beside it."""
-    runs, base = (pd.read_csv(ROOT / f"analysis/reference/{n}.csv") for n in ("parts", "best"))
-    right, of_base = (
-        pd.read_csv(ROOT / f"analysis/reference/{n}_right.csv") for n in ("parts", "best")
-    )
-    assert set(right.columns[5:]) == {*runs["run_id"], *PUBLISHED}
-    clean, as_it_is = (t[(t["split"] == "test") & (t["clean"] == 1)] for t in (right, of_base))
-    # The very images of the planned comparison.
-    assert list(clean["filename"]) == list(as_it_is["filename"]) == list(CLEAN["filename"])
-    metrics = ["val", "test", "test_clean", "agreed"]
-    table, plain = {}, {}
-    for loss, made in base[base["members"].isna()].groupby("loss"):
-        assert sorted(made["seed"]) == [0, 1, 2]
-        table[loss, "as it is"] = [*(f"{100 * x:.1f}" for x in made[metrics].mean()), ""]
-        plain[loss] = as_it_is[list(made["run_id"])].to_numpy(dtype=bool).T
-    for _, run in runs.iterrows():
-        name = run["loss"], part_of(run)
-        if name[1] == "as it is":
-            assert run["run_id"] in set(base["run_id"])
-            continue
-        assert name not in table
-        read = clean[[run["run_id"]]].to_numpy(dtype=bool).T
-        assert read.mean() == pytest.approx(run["test_clean"])
-        theirs = plain["ctc" if run["loss"] == "ctc" else "ce_stop"]
-        ours = np.repeat(read, len(theirs), axis=0)
-        found = paired_difference(ours, theirs, clean["group"].to_numpy())
-        ends = (f"{100 * x:+.1f}" for x in (found.estimate, found.low, found.high))
-        table[name] = [*(f"{100 * run[m]:.1f}" for m in metrics), "{} ({} to {})".format(*ends)]
-    return table
-
-
-def test_the_parts_changed_one_at_a_time():
-    table = table_of_parts()
-    results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
-    section = results[results.index("## One part of the reference changed") :]
-    assert f"{len(table)} of the preset's 26 arms" in " ".join(section.split())
-    for (loss, part), cells in table.items():
-        assert row(section, f"{loss} | {part}") == cells
-    published = "cross-entropy + stop, the published decoder and filling, one seed (`parts`)"
-    *shares, _ = table["ce_stop", "latent LSTM, filled behind the stop"]
-    assert row((ROOT / "README.md").read_text(encoding="utf-8"), published) == shares
-    for said, name in (
-        ("7 time steps in place of 30 cost CTC {} points", ("ctc", "7 time steps")),
-        ("AdamW in place of Muon costs cross-entropy {} points", ("ce_stop", "AdamW to 0.003")),
-    ):
-        less, high, low = re.findall(r"[\d.]+", table[name][-1])
-        words = said.format(less) + f" ({low} to {high}; one seed)"
-        assert words in (ROOT / "README.md").read_text(encoding="utf-8")
-    shortcut = -float(table["ctc", "no shortcut head"][-1].split()[0])
-    assert f"one, and {shortcut:+.1f} in `speedrun`" in (ROOT / "README.md").read_text("utf-8")
-    ctc, ce = (-float(table[loss, "affine"][-1].split()[0]) + 0.0 for loss in LOSSES)
-    words = f"in `speedrun` {ctc:+.1f} for CTC, {ce:+.1f} for cross-entropy (one seed each)"
-    assert words in (ROOT / "README.md").read_text(encoding="utf-8")
-    before = 100 * CLEAN[ids("ctc")[0]].mean()
-    assert f"read {before:.1f}% of the" in section
-    runs = pd.read_csv(ROOT / "analysis/reference/best.csv")
-    (here,) = runs.loc[(runs["loss"] == "ctc") & (runs["seed"] == 0), "test_clean"]
-    assert f"{100 * here:.1f}% here" in section

@@ -1,10 +1,12 @@
 """What a setting is worth: which arms stand beside which, on readings worked out by hand."""
 
-import pandas as pd
+from itertools import permutations
+
 import pytest
 
 from analysis.findings.changes import changes
 from analysis.report import comparisons, markdown, read_chapters
+from analysis.sections.changes import rows_drawn
 from analysis.statistics.comparison import compare
 from analysis.statistics.contest import contest
 from analysis.statistics.significance import holm
@@ -16,6 +18,7 @@ from tests.analysis.test_report import (
     CTC_0,
     CTC_1,
     RIGHT,
+    TEST,
     results,
     rows_of,
     run,
@@ -161,7 +164,54 @@ def test_all_changes_of_a_section_are_corrected_together_and_apart_from_the_loss
     every = comparisons(read_chapters(found))
     assert list(every["setting"]) == ["loss", "augmentation", "backbone"]
     assert list(every["family"]) == [1, 2, 2]
-    assert pd.isna(every["headline"]).sum() == 0
+    assert list(every["headline"]) == [True, False, False]
     report = markdown(found)
     assert "**A difference is shown for 1 of 2**" in report
     assert [row[8] for row in rows_of(report, "setting")] == ["shown: less", "not shown"]
+
+
+@pytest.mark.parametrize("setting", ["test_fraction", "folds", "label_noise"])
+def test_what_changes_the_test_part_is_no_setting_of_an_arm(setting):
+    few = dict(list(TEST.items())[:3])
+    other = run(CTC | {setting: "2"}, 0, RIGHT[:3], images=few, **scores(0.5, 0.5, 0.5, 0.5, 1))
+    assert table([made(CTC | {setting: "1"}, CTC_0), other]) == []
+
+
+def test_an_arm_without_validation_is_beside_only_what_is_rarer():
+    runs = [
+        made(CTC, CTC_0, val=None),
+        made(CTC | {"backbone": "crnn"}, CTC_1, val=0.2),
+        made(CTC | {"backbone": "resnet18"}, RIGHT, val=0.4),
+    ]
+    for order in permutations(runs):
+        assert {row[2] for row in table(order)} == {"resnet18"}
+
+
+def test_of_values_as_common_the_one_with_more_seeds_is_beside():
+    crnn = CTC | {"backbone": "crnn"}
+    runs = [made(CTC, CTC_0, val=0.9), made(crnn, CTC_1, val=0.1, seed=0)]
+    runs.append(made(crnn, CTC_1, val=0.1, seed=1))
+    assert [row[1:3] for row in table(runs)] == [["small_cnn", "crnn"]]
+
+
+def test_values_that_only_one_of_them_has_are_told():
+    sheared = AUGMENTED | {"augmentation.shear": "5"}
+    runs = [made(AUGMENTED, CTC_0, val=0.9), made(sheared, CTC_1)]
+    assert [row[1:3] for row in table(runs)] == [["shear=5", "without"]]
+    scaled = {"augmentation.scale": "[0.9, 1.1]"}
+    runs = [made(sheared | scaled, CTC_0, val=0.9), made(CTC | scaled, CTC_1)]
+    (drawn,) = rows_drawn(*read_chapters(results(runs))).to_dict("records")
+    assert (drawn["first"], drawn["second"]) == ("ctc, augmentation: none", "affine")
+    runs[1] = made(sheared | {"augmentation.scale": "[0.8, 1.2]"}, CTC_1)
+    assert [row[1:3] for row in table(runs)] == [["scale=[0.8,1.2]", "scale=[0.9,1.1]"]]
+
+
+def test_in_a_figure_no_two_rows_have_one_name():
+    grid = [
+        made(CTC | {"backbone": b, "augmentation.name": a}, CTC_0)
+        for b in ("small_cnn", "crnn")
+        for a in ("none", "affine")
+    ]
+    rows = rows_drawn(*read_chapters(results(grid)))
+    assert len(rows) == 4
+    assert not rows.duplicated(["first", "second"]).any()

@@ -64,18 +64,14 @@ def test_a_claimed_lead_is_ruled_out_by_a_test_or_not_at_all():
     right, some = ["12"] * 60, ["12"] * 50 + ["1"] * 10
     runs = [run(s, 0, read, images=MANY, **NUMBERS) for s, read in ((CTC, right), (CE, some))]
     section, built = section_of(runs)
-    (row,) = claims.lead(
-        section, paired.comparisons(section, contest(section, built.predictions))
-    ).to_dict("records")
+    (row,) = lead_of(section, built)
     assert row["estimate"] == pytest.approx(-10 / 60)
     assert row["ruled_out"]
     assert row["needed_points"] == pytest.approx(0.6)
     assert row["needed_relative"] == pytest.approx(0.55)
     runs = [run(s, 0, read, images=MANY, **NUMBERS) for s, read in ((CE, right), (CTC, some))]
     section, built = section_of(runs)
-    (row,) = claims.lead(
-        section, paired.comparisons(section, contest(section, built.predictions))
-    ).to_dict("records")
+    (row,) = lead_of(section, built)
     assert row["estimate"] == pytest.approx(10 / 60)
     assert not row["ruled_out"]
 

@@ -130,8 +130,8 @@ def test_the_report_has_it_beside_its_best_member_and_among_no_arms(data, made):
     assert run_id not in results.runs.index
     assert set(ids.values()) == set(results.runs.index)
     report = markdown(results)
-    assert "### Averaging" in report
-    table = report.partition("### Averaging")[2].partition("\n### ")[0]
+    assert "### Read together" in report
+    table = report.partition("### Read together")[2].partition("\n### ")[0]
     assert "ce_stop slots small_cnn affine" in table
     ensemble([ids["ctc"]], 3, data, out)
     assert "seed 0; 3 views" in markdown(load(out))

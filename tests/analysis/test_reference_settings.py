@@ -1,0 +1,160 @@
+"""The tables of `parts` and `claim` in RESULTS and README, from what each run read right."""
+
+import re
+from functools import cache
+
+import pandas as pd
+import pytest
+
+from analysis.statistics.comparison import compare, corrected
+from analysis.statistics.contest import contest
+from analysis.tables.arms import Section
+from tests.analysis.test_reference import CLEAN, PUBLISHED, ROOT, row
+
+# What is changed, by the setting that differs from the arm as it is.
+CHANGED = {
+    ("decoder", "slots"): "slots",
+    ("decoder", "attention_lstm"): "attention LSTM",
+    ("decoder", "latent_lstm"): "latent LSTM",
+    ("loss_options.after_stop", "zero"): "filled behind the stop",
+    ("width_stride", 4): "15 time steps",
+    ("width_stride", 8): "7 time steps",
+    ("optimizer.name", "adamw_onecycle"): "AdamW to 0.003",
+    ("ema", 0): "the last weights",
+    ("augmentation.name", "none"): "no augmentation",
+    ("augmentation.name", "affine"): "affine",
+    ("backbone", "small_cnn"): "small_cnn",
+    ("backbone", "mobilenet_v3_small"): "mobilenet_v3_small",
+    ("loss_options.shortcut_weight", 0): "no shortcut head",
+    ("loss_options.label_smoothing", 0): "no smoothed targets",
+    ("loss_options.length_weight", 0): "no length term",
+    ("loss_options.read_length", True): "the length head ends the text",
+}
+AS_IT_IS = "as it is"
+METRICS = ["val", "test", "test_clean", "agreed"]
+
+
+def part_of(run):
+    """The row's name of an arm."""
+    if isinstance(run.get("start"), str):
+        return "after the embedded strings"
+    if run["loss"] == "hybrid":
+        return "CTC on the columns (hybrid)"
+    changed = [name for (key, value), name in CHANGED.items() if run.get(key) == value]
+    return ", ".join(changed) or AS_IT_IS
+
+
+@cache
+def made(preset):
+    """The runs of a preset, `arm` being loss and part, and what each read of the clean images."""
+    runs = pd.read_csv(ROOT / f"analysis/reference/{preset}.csv")
+    right = pd.read_csv(ROOT / f"analysis/reference/{preset}_right.csv")
+    assert set(right.columns[5:]) == {*runs["run_id"], *PUBLISHED}
+    if "members" in runs:
+        runs = runs[runs["members"].isna()]
+    runs = runs.assign(arm=runs["loss"] + " | " + runs.apply(part_of, axis=1))
+    assert not runs.duplicated(["arm", "seed"]).any()
+    clean = right[(right["split"] == "test") & (right["clean"] == 1)]
+    # The very images of the planned comparison.
+    assert list(clean["filename"]) == list(CLEAN["filename"])
+    assert clean[list(runs["run_id"])].mean().tolist() == pytest.approx(list(runs["test_clean"]))
+    read = clean.melt(["filename", "group"], list(runs["run_id"]), "run_id", "reading")
+    of_runs = runs.assign(label=runs["arm"]).set_index("run_id")
+    of_runs = of_runs.rename(columns={"loss": "config.loss", "seed": "config.seed"})
+    of_runs = of_runs.assign(**{"config.fold": "0"}).astype({"config.seed": str})
+    section = Section("cells", str(runs["data_digest"].iloc[0]), "published", of_runs)
+    return runs, contest(section, read.assign(split="test", clean=True, truth=1))
+
+
+def differences(preset, pairs):
+    """Each pair's difference and p, corrected together."""
+    _, among = made(preset)
+    found = [compare(among, *pair) for pair in pairs]
+    cells = []
+    for one in corrected(found):
+        d = one.difference
+        ends = (f"{100 * x + 0.0:+.1f}" for x in (d.estimate, d.low, d.high))
+        p = "< 0.001" if one.p_adjusted < 0.001 else f"{one.p_adjusted:.3f}"
+        p = p if one.p_adjusted < 0.1 else f"{one.p_adjusted:.2f}"
+        cells.append(["{} ({} to {})".format(*ends), p])
+    return cells
+
+
+def arms_of(preset):
+    """arm -> its seeds and the means of its metrics, in percent."""
+    runs, _ = made(preset)
+    return {
+        arm: [str(len(own)), *(f"{100 * x:.1f}" for x in own[METRICS].mean())]
+        for arm, own in runs.groupby("arm")
+    }
+
+
+def table_of_parts():
+    """arm -> its cells: seeds, metrics, minus the arm as it is, p."""
+    arms = arms_of("parts")
+    changed = [arm for arm in arms if not arm.endswith(AS_IT_IS)]
+    pairs = [(arm, f"{arm.partition(' | ')[0]} | {AS_IT_IS}") for arm in changed]
+    found = dict(zip(changed, differences("parts", pairs), strict=True))
+    return {arm: [*cells, *found.get(arm, ["", ""])] for arm, cells in arms.items()}
+
+
+# Each step of the chain: what is reached, and from where.
+STEPS = [
+    ("ctc | 15 time steps", "ctc | as it is"),
+    ("ctc | 7 time steps", "ctc | as it is"),
+    ("ce_stop | as it is", "ctc | as it is"),
+    ("ce_stop | no length term", "ce_stop | as it is"),
+    ("ce_stop | the length head ends the text", "ce_stop | as it is"),
+    ("hybrid | CTC on the columns (hybrid)", "ce_stop | as it is"),
+    ("ce_stop | attention LSTM", "ce_stop | as it is"),
+    ("ce_stop | slots", "ce_stop | as it is"),
+    ("ce_stop | filled behind the stop", "ce_stop | as it is"),
+    ("ce_stop | latent LSTM, filled behind the stop", "ce_stop | filled behind the stop"),
+    (
+        "ce_stop | latent LSTM, filled behind the stop, 7 time steps",
+        "ce_stop | latent LSTM, filled behind the stop",
+    ),
+    ("ce_stop | latent LSTM, filled behind the stop", "ctc | as it is"),
+    ("ce_stop | latent LSTM, filled behind the stop, 7 time steps", "ctc | 7 time steps"),
+]
+
+
+def table_of_steps():
+    """(arm, from) -> difference and p, of the steps whose arms are both there."""
+    arms = arms_of("claim")
+    steps = [step for step in STEPS if {*step} <= set(arms)]
+    return dict(zip(steps, differences("claim", steps), strict=True))
+
+
+def section_of(heading):
+    text = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    return text[text.index(f"\n## {heading}") :].partition("\n## ")[2].partition("\n## ")[0]
+
+
+def test_what_each_part_is_worth():
+    section = section_of("What each part of the reference is worth")
+    table = table_of_parts()
+    for arm, cells in table.items():
+        assert row(section, arm) == cells
+    assert len(re.findall(r"^\| (?:ctc|ce_stop) \|", section, re.MULTILINE)) == len(table)
+
+
+def test_the_chain_to_the_published_decoder():
+    section = section_of("From CTC to the published decoder")
+    arms = arms_of("claim")
+    for arm, (seeds, *cells) in arms.items():
+        assert seeds == "1"
+        assert row(section, arm) == cells
+    steps = table_of_steps()
+    for (reached, start), cells in steps.items():
+        assert (
+            row(section, f"{reached.replace(' | ', ': ')} | {start.replace(' | ', ': ')}") == cells
+        )
+    assert len(re.findall(r"^\| \w+: .* \| \w+: .* \|", section, re.MULTILINE)) == len(steps)
+
+
+def test_the_front_page_says_the_same():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    published = "cross-entropy + stop, the published decoder and filling, one seed (`claim`)"
+    _, *shares = arms_of("claim")["ce_stop | latent LSTM, filled behind the stop"]
+    assert row(readme, published) == shares
