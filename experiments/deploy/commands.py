@@ -58,8 +58,8 @@ def predict(
 ) -> None:
     """Read your own images with a finished run; 1 is the exit code where some are broken."""
     from experiments.data.find import find_images
-    from experiments.deploy import predict as reading
-    from experiments.deploy.choice import choose
+    from experiments.deploy.reading import predict as reading
+    from experiments.deploy.reading.choice import choose
 
     if output and output.exists():
         raise UserError(f"{output}: exists already; name another file")
@@ -70,7 +70,7 @@ def predict(
     reader = reading.open_together(chosen.members, chosen.views, text_format)
     lowest, kept = None, ""
     if accuracy is not None:
-        from experiments.deploy.threshold import describe, reject_threshold
+        from experiments.deploy.reading.threshold import describe, reject_threshold
 
         if chosen.judged is None:
             raise UserError(
@@ -112,8 +112,8 @@ def export(
     """Write a run's model for elsewhere: safetensors and JSON, and ONNX, checked against torch."""
     if strict and data is None:
         raise UserError("--strict: without data nothing is measured; set DATA (--data)")
-    from experiments.deploy.choice import artifacts_of_reader
     from experiments.deploy.export.folder import export as write
+    from experiments.deploy.reading.choice import artifacts_of_reader
 
     made = write(artifacts_of_reader(run, out), output, data, out)
     print(f"{output}: ONNX and torch differ by {made.difference:.1g} of the largest score")
@@ -233,9 +233,9 @@ def review(
         asked = doubted(data, out)
     else:
         from experiments.data.find import find_images
-        from experiments.deploy.choice import artifacts_of_reader
-        from experiments.deploy.predict import open_reader
-        from experiments.deploy.threshold import reject_threshold
+        from experiments.deploy.reading.choice import artifacts_of_reader
+        from experiments.deploy.reading.predict import open_reader
+        from experiments.deploy.reading.threshold import reject_threshold
 
         artifacts = artifacts_of_reader(run, out)
         files = find_images(paths or [])

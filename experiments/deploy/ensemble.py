@@ -13,8 +13,8 @@ import models
 from analysis.record import MEMBERS
 from experiments.data.images import Images
 from experiments.data.splits import Split, make_split
-from experiments.deploy.together import load_member
-from experiments.deploy.voting import VIEWS, Member, read_together
+from experiments.deploy.reading.together import load_member
+from experiments.deploy.reading.voting import VIEWS, Member, read_together
 from experiments.errors import UserError
 from experiments.files import lock
 from experiments.records.run_record import RunRecord

@@ -30,8 +30,8 @@ from experiments.data.images import Images
 from experiments.data.splits import Split, make_split
 from experiments.deploy.export.onnx_file import write_onnx
 from experiments.deploy.model import load_model
-from experiments.deploy.onnx_reader import ONNX
-from experiments.deploy.threshold import VALIDATION
+from experiments.deploy.reading.onnx_reader import ONNX
+from experiments.deploy.reading.threshold import VALIDATION
 from experiments.files import whole_folder, write_whole
 from experiments.readers import CARD, reader_folder
 from experiments.settings.config import RunConfig, run_config

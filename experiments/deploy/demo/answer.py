@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from analysis.record import SETTINGS
-from experiments.deploy.choice import artifacts_of_reader
 from experiments.deploy.model import Trained, load_model, pixels_of
+from experiments.deploy.reading.choice import artifacts_of_reader
 from experiments.settings.presets import load_run
 from experiments.training.inference import to_input
 from losses import Objective

@@ -23,7 +23,7 @@ _FOLDER = Path(__file__).parent
 def serve(names: list[str], out: Path, port: int) -> None:
     """Answer on this machine alone until it is stopped. Raises UserError.
 
-    names: of readers; see experiments.deploy.choice.artifacts_of_reader.
+    names: of readers; see experiments.deploy.reading.choice.artifacts_of_reader.
     """
     with listening(port) as sock:
         app = application([load_shown(name, out) for name in names])

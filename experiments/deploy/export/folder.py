@@ -19,7 +19,7 @@ from experiments.deploy.export.measure import Table, measure
 from experiments.deploy.export.onnx_file import difference_to_torch, noise, write_onnx
 from experiments.deploy.export.part import Part
 from experiments.deploy.model import Trained, load_model
-from experiments.deploy.onnx_reader import ONNX
+from experiments.deploy.reading.onnx_reader import ONNX
 from experiments.errors import UserError
 from experiments.files import whole_folder
 from experiments.readers import CARD

@@ -28,7 +28,7 @@ from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 from experiments.deploy.export.onnx_file import onnx_model
 from experiments.deploy.export.part import Part
 from experiments.deploy.model import Trained
-from experiments.deploy.onnx_reader import OnnxReader
+from experiments.deploy.reading.onnx_reader import OnnxReader
 
 # The share of readings that an export may lose.
 MOST_LOST = 0.005

@@ -18,8 +18,8 @@ import torch
 from analysis.statistics.intervals import Difference, Interval, paired_difference, share
 from experiments.deploy.export.int8 import MOST_LOST
 from experiments.deploy.export.part import Part
-from experiments.deploy.onnx_reader import OnnxReader
-from experiments.deploy.predict import ImageReader
+from experiments.deploy.reading.onnx_reader import OnnxReader
+from experiments.deploy.reading.predict import ImageReader
 
 _ROUNDS = 15
 # Images at once, as the table has them.

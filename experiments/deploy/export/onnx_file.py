@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from experiments.deploy.model import Trained
-from experiments.deploy.onnx_reader import ABOUT, opened
+from experiments.deploy.reading.onnx_reader import ABOUT, opened
 from experiments.errors import UserError
 from losses import Objective
 from models import Reader

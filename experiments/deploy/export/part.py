@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from experiments.data.images import Images
-from experiments.deploy.predict import BATCH, ImageReader
+from experiments.deploy.reading.predict import BATCH, ImageReader
 from experiments.training.epochs import labelled
 
 

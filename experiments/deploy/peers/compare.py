@@ -23,9 +23,9 @@ from analysis.statistics.intervals import Interval, mean_share
 from experiments.data.decode import open_rgb
 from experiments.data.images import Images
 from experiments.data.splits import make_split
-from experiments.deploy.onnx_reader import ONNX, OnnxReader
 from experiments.deploy.peers.engines import ENGINES, Engine
-from experiments.deploy.predict import predict
+from experiments.deploy.reading.onnx_reader import ONNX, OnnxReader
+from experiments.deploy.reading.predict import predict
 from experiments.errors import UserError
 from experiments.readers import reader_folder, reader_names
 from experiments.settings.config import run_config

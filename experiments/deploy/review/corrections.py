@@ -30,7 +30,7 @@ from experiments.data.cells import Row, read_cells
 from experiments.data.images import Images
 from experiments.data.splits import Split, make_split
 from experiments.data.synthetic.writing import ensure_folder
-from experiments.deploy.predict import open_reader, predict
+from experiments.deploy.reading.predict import open_reader, predict
 from experiments.deploy.review.doubtful import Doubtful, rejected
 from experiments.deploy.review.labels import Labelled
 from experiments.options import OUT, Out

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from experiments.data.cells import read_cells
-from experiments.deploy.predict import ImageReader, names_of, predict
+from experiments.deploy.reading.predict import ImageReader, names_of, predict
 from experiments.errors import UserError
 from experiments.settings.config import RunConfig
 from experiments.shell import make

@@ -13,7 +13,7 @@ from analysis.tables.load import load
 from experiments.data.splits import make_split
 from experiments.deploy import ensemble as module
 from experiments.deploy.ensemble import ensemble
-from experiments.deploy.voting import Member
+from experiments.deploy.reading.voting import Member
 from experiments.errors import UserError
 from experiments.records.run_record import RunRecord
 from experiments.records.tracker import Tracker

@@ -20,7 +20,7 @@ from mlflow.pyfunc import scoring_server
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
-from experiments.deploy.predict import open_reader, predict
+from experiments.deploy.reading.predict import open_reader, predict
 from experiments.deploy.registry import Registry
 from experiments.errors import UserError
 from experiments.records.tracker import Tracker

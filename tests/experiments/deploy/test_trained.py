@@ -18,8 +18,8 @@ from experiments.data.decode import decode
 from experiments.data.synthetic.strings import ensure_strings
 from experiments.deploy import trained
 from experiments.deploy.model import load_model
-from experiments.deploy.onnx_reader import OnnxReader
-from experiments.deploy.threshold import reject_threshold
+from experiments.deploy.reading.onnx_reader import OnnxReader
+from experiments.deploy.reading.threshold import reject_threshold
 from experiments.readers import reader_folder, reader_names
 from experiments.settings.config import run_config
 from experiments.training.learnt import learnt_by, read_learnt

@@ -18,8 +18,8 @@ from experiments.deploy.export import folder as module
 from experiments.deploy.export import measure
 from experiments.deploy.export.folder import export
 from experiments.deploy.model import load_model, pixels_of
-from experiments.deploy.onnx_reader import OnnxReader
-from experiments.deploy.predict import open_reader, predict
+from experiments.deploy.reading.onnx_reader import OnnxReader
+from experiments.deploy.reading.predict import open_reader, predict
 from experiments.errors import UserError
 from experiments.readers import reader_folder, reader_names
 from experiments.settings.config import run_config

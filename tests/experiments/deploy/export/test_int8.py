@@ -12,7 +12,7 @@ from experiments.deploy.export import int8
 from experiments.deploy.export.int8 import KINDS, write_int8
 from experiments.deploy.export.part import Part
 from experiments.deploy.model import load_model
-from experiments.deploy.onnx_reader import OnnxReader
+from experiments.deploy.reading.onnx_reader import OnnxReader
 from experiments.readers import reader_folder
 
 

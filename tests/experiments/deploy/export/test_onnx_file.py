@@ -6,7 +6,7 @@ import torch
 
 from experiments.deploy.export.onnx_file import write_onnx
 from experiments.deploy.model import Trained
-from experiments.deploy.onnx_reader import OnnxReader
+from experiments.deploy.reading.onnx_reader import OnnxReader
 from experiments.settings.parts import ImageSize
 from models import DECODERS, Scores
 from tests.arms import DEFAULT_ARMS, HEIGHT, LABELS, WIDTH, drawn, evaluate

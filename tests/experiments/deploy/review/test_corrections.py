@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from experiments.data.cells import read_cells
-from experiments.deploy.predict import open_reader, predict
+from experiments.deploy.reading.predict import open_reader, predict
 from experiments.deploy.review import corrections
 from experiments.deploy.review.corrections import CHOICES, drawn, measure, read_pool, reviewed
 from experiments.readers import reader_folder

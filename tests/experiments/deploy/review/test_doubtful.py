@@ -5,7 +5,7 @@ import pytest
 
 from analysis.spreadsheets import as_csv
 from experiments.data.cells import read_cells
-from experiments.deploy.predict import open_reader, predict
+from experiments.deploy.reading.predict import open_reader, predict
 from experiments.deploy.review.doubtful import doubted, rejected
 from experiments.errors import UserError
 from experiments.readers import reader_folder

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from experiments.deploy.formats import in_format, parse_format
+from experiments.deploy.reading.formats import in_format, parse_format
 from experiments.errors import UserError
 from losses import OBJECTIVES
 from losses.number_format import AllowedValues, NumberFormat

@@ -5,8 +5,8 @@ import csv
 import pandas as pd
 import pytest
 
-from experiments.deploy.choice import choose
 from experiments.deploy.ensemble import ensemble
+from experiments.deploy.reading.choice import choose
 from experiments.records.tracker import Tracker
 from experiments.settings.config import run_config
 from experiments.training.run import run

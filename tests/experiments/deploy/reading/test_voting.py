@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from experiments.data.augmentation.affine import Affine
-from experiments.deploy.voting import Member, read_together
+from experiments.deploy.reading.voting import Member, read_together
 from experiments.settings.config import run_config
 from experiments.training.inference import read
 from losses.ce_stop import CrossEntropyStop

@@ -2,7 +2,7 @@
 
 It is given to the images whose labels fit it alone, as one gives it to the cells of a column:
 
-    .venv/bin/python -m experiments.deploy.format_gain --data folder --format number
+    .venv/bin/python -m experiments.deploy.reading.format_gain --data folder --format number
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from analysis.record import SETTINGS, read_object
 from analysis.statistics.intervals import paired_difference
 from experiments.data.images import Images
 from experiments.data.splits import make_split
-from experiments.deploy.formats import in_format, parse_format
 from experiments.deploy.model import Trained, load_model
+from experiments.deploy.reading.formats import in_format, parse_format
 from experiments.options import OUT, Out
 from experiments.readers import reader_folder, reader_names
 from experiments.settings.config import run_config

@@ -11,7 +11,7 @@ import torch
 
 from analysis.record import SETTINGS, read_object
 from experiments.deploy.model import load_model
-from experiments.deploy.voting import Member, read_together
+from experiments.deploy.reading.voting import Member, read_together
 from experiments.errors import UserError
 from experiments.settings.config import RunConfig, run_config
 from experiments.settings.parts import ImageSize

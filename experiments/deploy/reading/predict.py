@@ -14,7 +14,7 @@ import numpy.typing as npt
 from analysis.record import confidence_text
 from analysis.spreadsheets import no_formula, no_formula_name
 from experiments.data.decode import decode
-from experiments.deploy.onnx_reader import ONNX, OnnxReader
+from experiments.deploy.reading.onnx_reader import ONNX, OnnxReader
 from experiments.errors import UserError
 from experiments.files import whole
 
@@ -49,7 +49,7 @@ class ImageReader(Protocol):
 def open_reader(artifacts: Path, text_format: str | None = None) -> ImageReader:
     """The model of a folder, by ONNX where it is there, else by torch. Raises UserError.
 
-    text_format: what its readings have to fit; see experiments.deploy.formats.parse_format.
+    text_format: what its readings have to fit; see experiments.deploy.reading.formats.parse_format.
     """
     if text_format is None and (artifacts / ONNX).is_file():
         return OnnxReader(artifacts / ONNX)
@@ -58,7 +58,7 @@ def open_reader(artifacts: Path, text_format: str | None = None) -> ImageReader:
     trained = load_model(artifacts)
     if text_format is None:
         return trained
-    from experiments.deploy.formats import InFormat, parse_format
+    from experiments.deploy.reading.formats import InFormat, parse_format
 
     return InFormat(trained, parse_format(text_format, trained.objective.charset))
 
@@ -71,7 +71,7 @@ def open_together(
         return open_reader(artifacts[0], text_format)
     if text_format is not None:
         raise UserError("--format: is kept to by one reader, not by several; name one with --run")
-    from experiments.deploy.together import TogetherReader
+    from experiments.deploy.reading.together import TogetherReader
 
     return TogetherReader(artifacts, views)
 

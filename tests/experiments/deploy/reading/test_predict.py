@@ -14,10 +14,10 @@ from analysis.record import DIGESTS, digest
 from experiments.data.cells import read_cells
 from experiments.data.find import find_images
 from experiments.data.images import load_images
-from experiments.deploy import predict as module
 from experiments.deploy.model import load_model, read_images
-from experiments.deploy.predict import Row, open_reader, predict, write_table
-from experiments.deploy.threshold import reject_threshold
+from experiments.deploy.reading import predict as module
+from experiments.deploy.reading.predict import Row, open_reader, predict, write_table
+from experiments.deploy.reading.threshold import reject_threshold
 from experiments.errors import UserError
 from experiments.training.inference import read
 from tests.command_line import one_line

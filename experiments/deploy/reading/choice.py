@@ -17,7 +17,7 @@ _FIRST = "ctc"
 class Chosen(NamedTuple):
     """What reads.
 
-    members: the folder of each model. views: of each image, see experiments.deploy.voting.
+    members: the folder of each model. views: of each image, see experiments.deploy.reading.voting.
     judged: where the readings of its validation part are; None where nobody judged these together.
     """
 

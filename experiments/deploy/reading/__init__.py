@@ -1,0 +1,1 @@
+"""New images are read: by which model, by several together, in which format, how surely."""
