@@ -53,6 +53,8 @@ class OneOf:
         if not isinstance(table, dict):
             return table
         name = table.get("name", self._default)
+        if not isinstance(name, str):
+            raise ValueError(f"{name!r} is no name; several belong under [[grid]], a run each")
         if name not in self._kinds:
             raise ValueError(f"there is no {name!r}{did_you_mean(str(name), list(self._kinds))}")
         return {**table, "name": name}

@@ -98,6 +98,16 @@ def learning_split(images: Images, config: SplitSettings) -> Split:
     return Split(split.train, split.val, (), (), frozenset())
 
 
+def timed_split(images: Images, config: SplitSettings) -> Split:
+    """What a run learns from and selects on, for whoever measures its time and chooses nothing.
+
+    As `learning_split`, and of folds the one that the settings name. Raises UserError.
+    """
+    if config.split == "kfold":
+        return make_split(images, config)
+    return learning_split(images, config)
+
+
 def _split(images: Images, config: SplitSettings) -> Split:
     parts: dict[str, list[int]] = {part: [] for part in (*LABELLED_PARTS, "human")}
     for index, row in enumerate(images.rows):

@@ -230,6 +230,8 @@ def review(
 
     broken: list[str] = []
     if data is not None:
+        if run is not None or accuracy is not None:
+            raise UserError("review --data: asks about labels; leave out --run and --accuracy")
         asked = doubted(data, out)
     else:
         from experiments.data.find import find_images

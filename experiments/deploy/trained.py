@@ -24,6 +24,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from analysis.metrics import exact_match
+from analysis.page.page import code
 from analysis.record import LEARNT, SETTINGS, WEIGHTS, confidence_text
 from analysis.statistics.intervals import share
 from experiments.data.images import Images
@@ -46,6 +47,16 @@ _PARTS = {
     "test_clean": "dev list without images that training also has",
     "agreed": "images that two people read alike",
 }
+
+# Of readers that learnt from the published cells.
+_LIMITS = (
+    "Cells of one collection: pencil and ink on printed forms, cut to about 60x34 pixels. Much of "
+    "what it misreads differs from the label in the decimal point alone. "
+)
+_LICENCE = (
+    "**Licence.** MIT, as the suite; the data set is that of "
+    "github.com/mochangheng/crnn-crossentropy-pytorch (MIT, 2019)."
+)
 
 
 def pack(artifacts: Path, run_id: str, command: str, name: str, data: Path, out: Path) -> Path:
@@ -76,6 +87,8 @@ def pack(artifacts: Path, run_id: str, command: str, name: str, data: Path, out:
             "run_hash": config.run_hash(images.digest),
             "command": command,
             "dataset": images.name,
+            # What the published system read stands in no other data.
+            "published": "output1" in images.readings,
             "data_digest": images.digest,
             "trained_on": len(split.train),
             "right_of": count_right(images, split, readings),
@@ -122,12 +135,16 @@ def count_right(
 
 def card_text(card: dict[str, Any], config: RunConfig) -> str:
     """The card as a page."""
+    colour = "grey" if config.image.channels == 1 else "colour"
+    named = "published data set (`make data`)"
+    if not card["published"]:
+        named = f"data set {code(card['dataset'])}"
     lines = [
         f"# {card['name']}",
         "",
         f"A reader of short handwritten numbers: {config.loss}, decoder {config.decoder}, on "
         f"{config.backbone}; characters `{config.charset}`; images are scaled to "
-        f"{config.image.height}x{config.image.width} grey pixels.",
+        f"{config.image.height}x{config.image.width} {colour} pixels.",
         "",
         "    make predict IMAGES=folder RUN=" + card["name"],
         "",
@@ -143,9 +160,9 @@ def card_text(card: dict[str, Any], config: RunConfig) -> str:
         [
             *lines,
             "",
-            f"**Trained on** {card['trained_on']:,} images of the published data set "
-            f"(`make data`), digest `{card['data_digest']}`; the validation part is cut from its "
-            "training list. The dev list and the human-read images chose nothing.",
+            f"**Trained on** {card['trained_on']:,} images of the {named}, digest "
+            f"`{card['data_digest']}`; the validation part is cut from its training list. The dev "
+            "list and the human-read images chose nothing.",
             "",
             "**Made by**",
             "",
@@ -154,15 +171,11 @@ def card_text(card: dict[str, Any], config: RunConfig) -> str:
             f"run `{card['run_hash']}`, one seed ({config.seed}); the weights are in half "
             "precision (safetensors), and the table is of these.",
             "",
-            "**Limits.** Cells of one collection: pencil and ink on printed forms, cut to about "
-            "60x34 pixels. Much of what it misreads differs from the label in the decimal point "
-            "alone. It reads something into every image, also into one without a number: use "
-            "ACCURACY= to have unsure readings marked, and try it on your own cells before you "
-            "rely on it.",
+            f"**Limits.** {_LIMITS if card['published'] else ''}It reads something into every "
+            "image, also into one without a number: use ACCURACY= to have unsure readings marked, "
+            "and try it on your own cells before you rely on it.",
             "",
-            "**Licence.** MIT, as the suite; the data set is that of "
-            "github.com/mochangheng/crnn-crossentropy-pytorch (MIT, 2019).",
-            "",
+            *([_LICENCE, ""] if card["published"] else []),
         ]
     )
 

@@ -15,7 +15,7 @@ from experiments.schema import Fraction, NotNegative, Positive
 
 @register("sgd_cyclic")
 class SGDCyclic(OptimizerSettings):
-    """SGD with Nesterov momentum under torch's CyclicLR, as published.
+    """SGD with Nesterov momentum, if any, under torch's CyclicLR, as published.
 
     The rate goes from base_lr to max_lr and back `cycles` times in a run, a step a batch; the
     momentum goes against it. In the mode triangular2 each cycle goes half as far up as the one
@@ -45,7 +45,8 @@ class SGDCyclic(OptimizerSettings):
             model.parameters(),
             lr=self.base_lr,
             momentum=self.max_momentum,
-            nesterov=True,
+            # There is no looking ahead without momentum.
+            nesterov=self.max_momentum > 0,
             weight_decay=self.weight_decay,
         )
         # Half a cycle is rounded up, so that the last one ends with the run, at the lowest rate.

@@ -11,6 +11,7 @@ from analysis.spreadsheets import as_csv
 from analysis.tables.load import NoRunsError, load
 from experiments.data.audit.page import picture
 from experiments.data.cells import Row, read_cells
+from experiments.data.decode import digest
 from experiments.data.images import data_digest
 from experiments.errors import UserError
 from experiments.files import write_whole
@@ -46,7 +47,9 @@ def write_suspects(folder: Path, out: Path, data: Path | None) -> list[Path]:
         target = out / "suspects" / cells.name
         written += _page(cells.name, found, by_name).write(target, name)
         table = target / f"{name}.csv"
-        write_whole(table, as_csv(found.table))
+        rows = [by_name[str(row.part), str(row.filename)] for row in found.table.itertuples()]
+        images = [digest(row.path.read_bytes()).hex() for row in rows]
+        write_whole(table, as_csv(found.table.assign(image=images)))
         written.append(table)
     return written
 

@@ -22,7 +22,7 @@ from experiments.training.loop import fit
 from experiments.training.memory import memory_errors_named
 from experiments.training.progress import EpochLog
 from experiments.training.run import load_data, made_by, run_name
-from experiments.training.standing import Standing, read_standing, write_standing
+from experiments.training.standing import CHECKPOINT, Standing, read_standing, write_standing
 from experiments.training.state import Progress
 
 
@@ -69,7 +69,7 @@ def trial(folder: Path, data: Path, out: Path, parent: str) -> None:
                 log.on_epoch(epoch, progress)
                 report(progress)
 
-            checkpoint = folder / "checkpoint.safetensors"
+            checkpoint = folder / CHECKPOINT
             fitted = fit(config, images, split, checkpoint, log.on_batch, on_epoch)
             kept = fitted.progress.kept
             record.log_metrics({"val.exact_match": kept.exact_match, "val.loss": kept.loss})

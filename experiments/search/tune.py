@@ -14,16 +14,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.record import SEARCH
+from analysis.record import SEARCH, read_object
 from experiments.data.images import Images
 from experiments.data.splits import Split, learning_split
 from experiments.errors import UserError
-from experiments.files import DamagedError, lock, read_checked, write_checked
+from experiments.files import DamagedError, lock, read_checked, write_checked, write_whole
 from experiments.optimizers.sgd_cyclic import SGDCyclic
 from experiments.records.run_record import RunRecord
 from experiments.records.tracker import Tracker
 from experiments.search.range_test import RangeTest, plot, range_test
 from experiments.search.record import record, write_best
+from experiments.search.storages.address import address
 from experiments.search.storages.storage import Storage, open_storage
 from experiments.search.study import Study
 from experiments.search.worker import Tuned, Worker
@@ -62,14 +63,16 @@ def tune(
     Raises UserError for what cannot be searched or where no trial of an arm ended well, and
     KeyboardInterrupt for Ctrl-C; the same call goes on from there.
     """
+    if storage:
+        address(storage)  # refused before anything is made
     given = preset.search
     wanted = trials or given.trials
     jobs = jobs or runner.side_by_side()
     arms = _arms(preset, arm)
     folder = data_folder(data, out)
-    home = out.resolve() / "search" / (f"{name}-{arm}" if arm else name)
-    studies = open_storage(storage, home)
     images = load_data(next(iter(arms.values())), folder, out, judges=False)
+    home = _home(out.resolve() / "search" / (f"{name}-{arm}" if arm else name), images.digest)
+    studies = open_storage(storage, home)
     tuned = [
         one
         for label, config in arms.items()
@@ -87,6 +90,21 @@ def tune(
         raise
     parent.end()
     return found
+
+
+def _home(folder: Path, digest: str) -> Path:
+    """The folder of a search; one of the same name on other data has a folder of its own.
+
+    digest: of the training images, which the first search leaves in the folder.
+    """
+    mark = folder / "train_digest"
+    with lock(folder / "data.lock"):
+        if not mark.is_file():
+            known = read_object(folder / SEARCH) if (folder / SEARCH).is_file() else {}
+            write_whole(mark, str(known.get("train_digest", digest)))
+        if mark.read_text(encoding="utf-8") == digest:
+            return folder
+    return folder.with_name(f"{folder.name}-{digest[:8]}")
 
 
 def _arms(preset: Preset, wanted: str | None) -> dict[str, RunConfig]:

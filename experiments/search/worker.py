@@ -26,7 +26,7 @@ from experiments.settings.search_space import cycle_ends, settings
 from experiments.sweep.engines.process import last_line
 from experiments.sweep.engines.runner import Job, Runner
 from experiments.sweep.orchestrator import Count, work
-from experiments.training.standing import Standing, read_standing
+from experiments.training.standing import CHECKPOINT, Standing, read_standing
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ class Worker:
         status = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}[state]
         tags = {"state": state, "reason": trial.reason, "sampler": trial.tuned.study.sampler}
         self._tracker.settle(identity(trial.folder), status, tags)
-        (trial.folder / "checkpoint.safetensors").unlink(missing_ok=True)
+        (trial.folder / CHECKPOINT).unlink(missing_ok=True)
         # The study last: what is settled there is not looked at again.
         study, number = trial.tuned.study, trial.tried.number
         self._storage.together(lambda: study.end(number, self._me, state, about))

@@ -184,10 +184,10 @@ def parse_seeds(text: str) -> list[int]:
         numbers = [int(part) for part in text.replace(",", " ").split()]
     except ValueError:
         numbers = []
-    if not numbers or min(numbers) < 0 or numbers == [0]:
+    is_list = "," in text or len(numbers) > 1
+    if not numbers or min(numbers) < 0 or (numbers == [0] and not is_list):
         given = reprlib.repr(text)
         raise UserError(f"seeds {given}: write a count such as 3, or a list such as 4,7")
-    is_list = "," in text or len(numbers) > 1
     if (len(numbers) if is_list else numbers[0]) > MOST_SEEDS:
         raise UserError(f"seeds: more than {MOST_SEEDS}; ask for fewer")
     if is_list and max(numbers) >= 2**32:

@@ -17,11 +17,11 @@ from PIL import Image
 from torch import Tensor
 
 from experiments.data.images import Images
-from experiments.data.splits import learning_split
+from experiments.data.splits import timed_split
 from experiments.settings.config import RunConfig
 from experiments.training.build import build_for
 from experiments.training.epochs import Batch, Epochs
-from experiments.training.step import Step
+from experiments.training.step import Step, device_of_runs
 from losses import Objective
 from models import Reader
 
@@ -102,19 +102,19 @@ def _turn(
 
 
 def _batches(
-    config: RunConfig, images: Images, model: Reader, objective: Objective
+    config: RunConfig, images: Images, model: Reader, objective: Objective, device: torch.device
 ) -> Iterator[Batch]:
-    at = learning_split(images, config).train
-    return Epochs(config, images, at, model, objective, torch.device("cpu")).without_end()
+    at = timed_split(images, config).train
+    return Epochs(config, images, at, model, objective, device).without_end()
 
 
 def training_steps(config: RunConfig, images: Images) -> Callable[[], object]:
     """Steps as a run takes them, with their schedule."""
     model, objective = build_for(config, images)
     optimizer, schedule = config.optimizer.build(model, 10_000)
-    batches = _batches(config, images, model, objective)
     step = Step(config, model, objective, optimizer)
     step.train_mode()
+    batches = _batches(config, images, model, objective, step.device)
 
     def take() -> None:
         step(next(batches))
@@ -127,13 +127,15 @@ def _plain_steps(config: RunConfig, images: Images) -> Callable[[], object]:
     """What anybody would write down for the same model, with nothing around it."""
     model, objective = build_for(config, images)
     model.train()
-    model.to(memory_format=torch.channels_last)
+    device = device_of_runs()
+    model.to(device).to(memory_format=torch.channels_last)
     optimizer, schedule = config.optimizer.build(model, 10_000)
-    batches = _batches(config, images, model, objective)
+    batches = _batches(config, images, model, objective, device)
 
     def take() -> None:
         batch = next(batches)
-        loss = objective.loss(model(batch.inputs, batch.targets.classes), batch.targets)["total"]
+        scores = model(batch.inputs, batch.targets.classes.to(device))
+        loss = objective.loss(scores, batch.targets)["total"]
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm or float("inf"))
@@ -145,7 +147,7 @@ def _plain_steps(config: RunConfig, images: Images) -> Callable[[], object]:
 
 def _data(config: RunConfig, images: Images) -> Callable[[], Tensor]:
     """A batch, augmented."""
-    batches = _batches(config, images, *build_for(config, images))
+    batches = _batches(config, images, *build_for(config, images), torch.device("cpu"))
     return lambda: next(batches).inputs
 
 

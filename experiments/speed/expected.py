@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 
 from experiments.data.images import Images
-from experiments.data.splits import learning_split
+from experiments.data.splits import timed_split
 from experiments.settings.config import RunConfig
 from experiments.speed.bench import training_steps
 from experiments.training.build import build
@@ -94,7 +94,7 @@ def estimate(runs: Sequence[Ahead], out: Path, at_once: int) -> float:
 
 def _images(run: Ahead, images: Images) -> float:
     """How many images' learning the run is worth, with what it reads."""
-    split = learning_split(images, run.config)
+    split = timed_split(images, run.config)
     learnt = count_batches(run.config, len(split.train)) * run.config.batch_size
     return run.epochs * (learnt + _READING * len(split.val)) + _READING * len(images.rows)
 

@@ -12,7 +12,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from experiments.data.images import Images
-from experiments.data.splits import learning_split
+from experiments.data.splits import timed_split
 from experiments.settings.config import RunConfig
 from experiments.training.build import build_for
 from experiments.training.epochs import Epochs
@@ -33,7 +33,7 @@ def profile_training(config: RunConfig, images: Images) -> str:
     optimizer, _ = config.optimizer.build(model, 1 + _BEFORE + STEPS)
     step = Step(config, model, objective, optimizer)
     step.train_mode()
-    at = learning_split(images, config).train
+    at = timed_split(images, config).train
     epochs = Epochs(config, images, at, model, objective, step.device)
 
     def some_steps(epoch: int, count: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -114,6 +115,7 @@ class _Worker(NamedTuple):
 
 def _take_steps(config: str, data: Path, out: Path, threads: int, asked: Connection) -> None:
     """Answer each number of steps when they are done, and 0 with the peak memory in MiB."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that asks
     torch.set_num_threads(threads)
     settings = RunConfig.model_validate_json(config)
     take = training_steps(settings, load_data(settings, data, out, judges=False))

@@ -25,7 +25,7 @@ from experiments.sweep.plan import Planned, plan, stage_folder
 from experiments.sweep.primary import primary, put_on_record
 from experiments.training.build import build_for
 from experiments.training.run import data_folder, load_data
-from experiments.training.standing import read_standing
+from experiments.training.standing import epochs_kept
 from experiments.training.warm_start import finished_start
 
 
@@ -148,7 +148,7 @@ def _ahead(
     """How many runs there are to make, and about how long that takes here."""
     runs = []
     for config, data, run_hash in missing:
-        trained = len(read_standing(out / "runs" / run_hash, run_hash).progress.history)
+        trained = epochs_kept(out / "runs" / run_hash, run_hash)
         runs.append(Ahead(config, folders[data], config.epochs - trained))
     seconds = expected(runs, out, jobs, threads)
     what = "1 run" if len(runs) == 1 else f"{len(runs)} runs"

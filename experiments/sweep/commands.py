@@ -111,10 +111,13 @@ def ensemble(
         for name, run_id in ensembles(preset, data, out, of_seeds, tta):
             print(f"{run_id}  {name}")
         return
+    named = run or []
+    if len(set(named)) < len(named):
+        raise UserError(f"--run {' --run '.join(named)}: one of them twice; name each once")
     from experiments.deploy.ensemble import ensemble as evaluate
     from experiments.training.run import data_folder
 
-    print(evaluate(run or [], tta, data_folder(data, out), out))
+    print(evaluate(named, tta, data_folder(data, out), out))
 
 
 @app.command()

@@ -52,6 +52,11 @@ def ensembles(
     groups = [(_name(arm), [found[one] for one in arm.run_hashes]) for arm in arms.values()]
     if len(groups) > 1:
         groups.append(("all", list(found.values())))
+    if len(found) == 1 and views == 1:
+        raise UserError(
+            f"{Path(preset).stem}: has one run, which is no ensemble; set more seeds (--seeds 3), "
+            "or --tta above 1"
+        )
     folder = data_folder(data, out)
     return [
         (f"{name}, {len(ids)} runs", ensemble([str(one) for one in ids], views, folder, out))

@@ -12,7 +12,7 @@ from experiments.sweep.engines.process import last_line
 from experiments.sweep.engines.runner import Job
 from experiments.sweep.orchestrator import Count
 from experiments.training.run import run_name
-from experiments.training.standing import read_standing
+from experiments.training.standing import epochs_kept, read_standing
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Grid:
         self._waiting, self._active = list(runs), list[Run]()
         self._epochs = sum(run.config.epochs for run in runs)
         # Of runs that were stopped: no time of this process went into these.
-        self._before = {run.run_hash: _trained(run) for run in runs}
+        self._before = {run.run_hash: epochs_kept(run.folder, run.run_hash) for run in runs}
         self.ended: list[Run] = []
 
     def begin(self) -> Run | None:

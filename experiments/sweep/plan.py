@@ -39,13 +39,15 @@ def plan(
 
     def add(settings: dict[str, Any], data: Data) -> str:
         start = settings.get("start", "")
+        if not isinstance(start, str):
+            raise UserError(f"start: {start!r} is no name; several belong under [[grid]]")
         if stage := stages.get(start):
             try:
                 settings = settings | {"start": add(_of_stage(settings, stage), stage.data)}
             except UserError as error:
                 raise UserError(f"stage {start}: {error}") from error
-        elif start and not re.fullmatch(rf"({readers})|(({readers})-)?[0-9a-f]{{16}}", str(start)):
-            near = get_close_matches(str(start), [*stages, *reader_names()], n=1)
+        elif start and not re.fullmatch(rf"({readers})|(({readers})-)?[0-9a-f]{{16}}", start):
+            near = get_close_matches(start, [*stages, *reader_names()], n=1)
             otherwise = "name one, the hash of a run, or a reader that comes with the suite"
             hint = f"did you mean {near[0]!r}?" if near else otherwise
             raise UserError(f"start: there is no stage {start!r}; {hint}")

@@ -29,6 +29,7 @@ from analysis.record import LEARNT
 from experiments.data.images import Images
 from experiments.data.splits import Split
 from experiments.errors import UserError
+from experiments.readers import reader_folder
 
 _HEADER = ["identity", "use"]
 _TRAINED, _SELECTED = "trained", "selected"
@@ -82,6 +83,14 @@ def write_learnt(folder: Path, seen: Learnt) -> Path:
     file = folder / LEARNT
     file.write_text(text.getvalue(), encoding="utf-8")
     return file
+
+
+def refuse_learnt(name: str, images: Images, split: Split) -> None:
+    """Raise UserError where a reader of the suite has learnt what it is to be judged by."""
+    seen = read_learnt(reader_folder(name))
+    if seen is None or (leaked := leaks(seen, images, split)):
+        what = "from images that nobody knows" if seen is None else f"from {leaked} of these images"
+        raise UserError(f"{name}: has learnt {what}; name the data set it was trained on")
 
 
 def read_learnt(artifacts: Path) -> Learnt | None:

@@ -30,7 +30,7 @@ from experiments.training.learnt import Learnt, learnt_by, write_learnt
 from experiments.training.loop import Fitted, check, fit
 from experiments.training.memory import memory_errors_named
 from experiments.training.progress import EpochLog
-from experiments.training.standing import Standing, write_standing
+from experiments.training.standing import CHECKPOINT, Standing, forget_standing, write_standing
 from experiments.training.state import Progress
 from experiments.training.warm_start import Start, start_of
 
@@ -85,7 +85,9 @@ def _record(
     split = make_split(images, config)
     start = start_of(config, images, split, tracker)
     check(config, images, split, start.weights)
-    checkpoint_file = out / "runs" / run_hash / "checkpoint.safetensors"
+    checkpoint_file = out / "runs" / run_hash / CHECKPOINT
+    if not checkpoint_file.exists():
+        forget_standing(checkpoint_file.parent)
     tags = _tags(config, images) | ({"mlflow.parentRunId": parent} if parent else {})
     with tracker.recording(run_name(config), run_hash, tags) as record:
         _make(config, images, split, start, folder, checkpoint_file, record)

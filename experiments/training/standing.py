@@ -9,6 +9,7 @@ from experiments.files import DamagedError, read_checked, write_checked
 from experiments.training.state import Progress
 
 _FILE = "progress.json"
+CHECKPOINT = "checkpoint.safetensors"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,18 @@ def write_standing(folder: Path, standing: Standing, owner: str) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_checked(folder / _FILE, asdict(standing) | {"owner": owner})
+
+
+def forget_standing(folder: Path) -> None:
+    """Of a run that begins anew: what an earlier one had come to is not its own."""
+    (folder / _FILE).unlink(missing_ok=True)
+
+
+def epochs_kept(folder: Path, owner: str) -> int:
+    """How many epochs a run would not train again: none without a checkpoint to go on from."""
+    if not (folder / CHECKPOINT).is_file():
+        return 0
+    return len(read_standing(folder, owner).progress.history)
 
 
 def read_standing(folder: Path, owner: str, aloud: bool = False) -> Standing:

@@ -23,6 +23,13 @@ from models import Reader
 PARTS = ("augmentation", "forward", "loss", "backward", "clipping", "optimiser")
 
 
+def device_of_runs() -> torch.device:
+    """Where a run trains on this machine."""
+    from lightning_fabric import Fabric
+
+    return Fabric(accelerator="auto", devices=1).device
+
+
 class DivergedError(UserError):
     """The loss is no finite number any more; the way out is the learning rate."""
 

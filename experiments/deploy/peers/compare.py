@@ -29,6 +29,7 @@ from experiments.deploy.reading.predict import predict
 from experiments.errors import UserError
 from experiments.readers import reader_folder, reader_names
 from experiments.settings.config import run_config
+from experiments.training.learnt import refuse_learnt
 from experiments.training.run import load_data
 
 _ROUNDS = 5
@@ -85,6 +86,8 @@ def compare(data: Path, out: Path) -> tuple[list[Compared], list[str]]:
     config = run_config(read_object(reader_folder(reader_names()[0]) / SETTINGS), {})
     images = load_data(config, data, out)
     split = make_split(images, config)
+    for name in reader_names():
+        refuse_learnt(name, images, split)
     test = tuple(i for i in split.test if i in split.clean)
     choosing = split.train[:: max(1, len(split.train) // _CHOOSING)][:_CHOOSING]
     readers: dict[str, tuple[Read, str]] = {}

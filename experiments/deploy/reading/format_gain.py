@@ -26,6 +26,7 @@ from experiments.readers import reader_folder, reader_names
 from experiments.settings.config import run_config
 from experiments.training.epochs import labelled
 from experiments.training.inference import score
+from experiments.training.learnt import refuse_learnt
 from experiments.training.run import load_data
 from losses.best_first import Grammar
 
@@ -46,6 +47,7 @@ def main(
         config = run_config(read_object(reader_folder(name) / SETTINGS), {})
         images = load_data(config, data, out)
         split = make_split(images, config)
+        refuse_learnt(name, images, split)
         clean = tuple(i for i in split.test if i in split.clean)
         for part, at in (("validation", split.val), ("leak-free dev", clean)):
             for text in text_format:

@@ -130,6 +130,6 @@ def in_format(objective: Objective, scores: Scores, grammar: Grammar) -> list[Re
         best = objective.best_texts(scores.rows(unsure), 1, grammar)
         for i, found in zip(unsure, best, strict=True):
             text, log_p = found[0] if found else ("", -math.inf)
-            if text != readings[i].text:
+            if text != readings[i].text or not found:
                 readings[i] = Reading(text, math.exp(log_p))
     return readings

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from experiments.data.cells import read_cells
+from experiments.data.decode import digest
 from experiments.deploy.reading.predict import ImageReader, names_of, predict
 from experiments.errors import UserError
 from experiments.settings.config import RunConfig
@@ -61,6 +62,13 @@ def doubted(data: Path, out: Path) -> list[Doubtful]:
             if row is None or row.label is None:
                 raise UserError(f"{table}: {name} is not in {data}; delete it and make it again")
             if row.label != reading:
+                # A label may have been corrected since; another folder may have the same names.
+                if listed.get("image") != digest(row.path.read_bytes()).hex():
+                    raise UserError(
+                        f"{table}: is of other images than {data}, or of an earlier version; "
+                        "make it with: "
+                        f"{make('suspects', out, DATA=data)}"
+                    )
                 why = f"the label is {row.label}, read was {reading or 'nothing'}"
                 found.append(Doubtful(row.path, row.label, why))
     return found

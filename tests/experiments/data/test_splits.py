@@ -442,3 +442,11 @@ def test_another_seed_has_other_images():
         set(make_split(images, "published", 0.2, seed, train_images=50).train) for seed in (0, 1)
     )
     assert first != second
+
+
+def test_who_measures_time_may_take_a_fold_and_else_what_is_learnt_from():
+    images = images_of([("labelled", number) for number in range(30)])
+    fold = RunConfig(split="kfold", folds=3, fold=1)
+    assert splits.timed_split(images, fold) == splits.make_split(images, fold)
+    clean = RunConfig(split="clean")
+    assert splits.timed_split(images, clean) == splits.learning_split(images, clean)

@@ -174,6 +174,20 @@ def test_a_card_says_what_its_counts_give(name):
     assert [sum(row["right"] == "1" for row in rows), len(rows)] == card["right_of"]["val"]
 
 
+def test_a_card_of_other_data_says_nothing_of_the_published():
+    config = run_config({"image": {"channels": 3}}, {})
+    card = {"name": "mine", "command": "make speedrun", "dataset": "invoices", "published": False}
+    card |= {"data_digest": "d", "trained_on": 80, "right_of": {}, "run_hash": "h"}
+    page = trained.card_text(card, config)
+    assert "80 images of the data set `invoices`, digest `d`" in page
+    assert "colour pixels" in page
+    for word in ("published", "mochangheng", "printed forms", "grey"):
+        assert word not in page
+    of_published = trained.card_text(card | {"published": True}, config)
+    assert "80 images of the published data set (`make data`)" in of_published
+    assert "mochangheng" in of_published
+
+
 @shipped
 def test_one_is_small_and_reads_by_onnx_what_it_reads_by_torch(name, tmp_path):
     folder = reader_folder(name)

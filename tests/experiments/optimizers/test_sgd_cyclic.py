@@ -79,3 +79,11 @@ def test_a_step_is_nesterovs_with_the_momentum_of_that_step_and_no_decay():
         weight -= rate * (gradient + momentum * velocity)
         assert model.weight.item() == pytest.approx(weight, rel=1e-9)
     assert weight < 1.9
+
+
+def test_without_momentum_nobody_looks_ahead():
+    model = One()
+    still = {"name": "sgd_cyclic", "base_momentum": 0, "max_momentum": 0}
+    sgd, _ = run_config({"optimizer": still}, {}).optimizer.build(model, TOTAL)
+    assert sgd.param_groups[0]["nesterov"] is False
+    assert published()[1].param_groups[0]["nesterov"] is True

@@ -187,3 +187,18 @@ def test_a_whole_search_from_trials_to_fresh_seeds(cli, tmp_path):
     assert code == 0, error
     assert "0 made, 6 finished before" in said
     assert len(tracker._search("tags.kind = 'trial'")) == 8
+
+
+def test_a_search_of_one_name_on_other_data_has_a_folder_of_its_own(tmp_path):
+    home = tmp_path / "search" / "mine"
+    assert tune._home(home, "a" * 16) == home
+    other = tune._home(home, "b" * 16)
+    assert other == home.with_name("mine-bbbbbbbb")
+    assert tune._home(home, "a" * 16) == home
+    assert tune._home(home, "b" * 16) == other
+    # One made before folders said whose they are.
+    older = tmp_path / "search" / "older"
+    older.mkdir()
+    (older / "search.json").write_text('{"train_digest": "cccccccccccccccc"}')
+    assert tune._home(older, "c" * 16) == older
+    assert tune._home(older, "d" * 16) != older

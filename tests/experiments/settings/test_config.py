@@ -350,6 +350,7 @@ def test_an_override_without_key_or_value_is_refused(text):
         ("7,4,7", [4, 7]),  # in order, and none twice
         ("4,", [4]),
         ("0,2", [0, 2]),
+        ("0,", [0]),
     ],
 )
 def test_seeds_are_a_count_or_a_list(text, seeds):
@@ -628,3 +629,10 @@ def test_a_grid_without_runs_is_refused():
     for grid in ([], [{"loss": []}]):
         with pytest.raises(UserError, match="no runs"):
             Preset.model_validate({"grid": grid}).expand()
+
+
+@pytest.mark.parametrize("kind", ["optimizer", "augmentation"])
+def test_several_names_where_one_belongs_are_refused_in_a_line(kind):
+    assert "no name; several belong under [[grid]]" in refused(
+        {kind: {"name": ["adam", "none"]}}, {}
+    )

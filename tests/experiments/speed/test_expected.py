@@ -72,3 +72,8 @@ def test_steps_are_really_taken(cells, out):
 def test_in_a_process_of_its_own_and_none_where_that_fails(cells, out):
     assert 0 < expected([ahead(cells)], out, 1, 1) < 600
     assert expected([ahead(cells, batch_size=29)], out, 1, 1) is None
+
+
+def test_folds_have_a_time_as_well(cells, out, monkeypatch):
+    monkeypatch.setattr(module, "_step_seconds", lambda config, _: config.batch_size / 10)
+    assert estimate([ahead(cells, split="kfold", folds=4)], out, 1) > 0

@@ -97,3 +97,17 @@ def test_runs_and_a_preset_are_one_too_many(cli, tmp_path):
         code, _, error = cli("ensemble", *given, "--out", tmp_path)
         assert code == 2
         assert "name runs (--run), or a preset (--preset), one of them" in error
+
+
+def test_one_run_is_no_ensemble_however_often_it_is_named(cli, data, made, tmp_path):
+    out, _ = made
+    one = tmp_path / "one.toml"
+    one.write_text(
+        PRESET[: PRESET.index("[[grid]]")].replace("seeds = 2", "") + "[[grid]]\nloss = ['ce_stop']"
+    )
+    code, _, error = cli("ensemble", "--preset", one, "--data", data, "--out", out)
+    assert (code, error.count("\n")) == (2, 1)
+    assert "one: has one run, which is no ensemble" in error
+    code, _, error = cli("ensemble", "--run", "a", "--run", "a", "--data", data, "--out", out)
+    assert (code, error.count("\n")) == (2, 1)
+    assert "one of them twice" in error

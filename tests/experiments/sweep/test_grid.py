@@ -106,6 +106,9 @@ def test_epochs_that_a_stopped_run_had_finished_count_from_the_beginning(tmp_pat
     write_standing(
         stopped.folder, Standing(Progress([{"val.exact_match": 0.5}] * 3, 0, 1.0)), stopped.run_hash
     )
+    # Without a checkpoint it begins anew, whatever it had come to.
+    assert Grid([run("b", "", tmp_path, epochs=6), stopped]).count() == (0, 2, 0, 10)
+    (stopped.folder / "checkpoint.safetensors").touch()
     grid = Grid([run("b", "", tmp_path, epochs=6), stopped])
     assert grid.count() == (0, 2, 3, 10)
     grid.begin()

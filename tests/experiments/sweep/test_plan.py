@@ -354,3 +354,8 @@ def test_a_stage_whose_data_cannot_be_learnt_is_refused_before_any_run(
     code, _, err = cli("ablation", "--preset", preset, "--data", data, "--out", tmp_path / "out")
     assert (code, err.count("\n")) == (2, 1)
     assert "a label has 1 to 1 characters here" in err
+
+
+def test_several_starts_outside_a_grid_are_refused():
+    with pytest.raises(UserError, match=r"start: \['digits', ''\] is no name"):
+        planned(CHAIN | {"grid": [{"loss": ["ctc"]}], "run": {"start": ["digits", ""]}})

@@ -16,6 +16,7 @@ from experiments.data.images import Images
 from experiments.data.splits import Split
 from experiments.errors import UserError
 from experiments.records.tracker import Tracker
+from experiments.training import learnt as module
 from experiments.training.learnt import Learnt, leaks, read_learnt, write_learnt
 
 # Pictures by letters; those of each part, in order.
@@ -165,3 +166,13 @@ def test_a_run_that_saw_another_folds_test_part_is_no_start_whatever_became_of_t
     assert (code, err) == (0, "")
     then = read_learnt(tracker.artifacts(said.split()[-1]))
     assert then == read_learnt(tracker.artifacts(first))
+
+
+def test_a_reader_of_the_suite_is_not_judged_by_what_it_has_learnt(monkeypatch):
+    monkeypatch.setattr(module, "read_learnt", lambda _: seen("abt", "v"))
+    module.refuse_learnt("one", *made(train="ab", val="v", test="uw"))
+    with pytest.raises(UserError, match="one: has learnt from 1 test images of these"):
+        module.refuse_learnt("one", *made(train="ab", val="v", test="tuw"))
+    monkeypatch.setattr(module, "read_learnt", lambda _: None)
+    with pytest.raises(UserError, match="one: has learnt from images that nobody knows"):
+        module.refuse_learnt("one", *made(train="ab", val="v", test="uw"))

@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from experiments.training.standing import Standing, read_standing, write_standing
+from experiments.training.standing import (
+    CHECKPOINT,
+    Standing,
+    epochs_kept,
+    forget_standing,
+    read_standing,
+    write_standing,
+)
 from experiments.training.state import Progress
 
 HISTORY = [{"val.exact_match": 0.25, "val.loss": 3.0}, {"val.exact_match": 0.5, "val.loss": 2.0}]
@@ -37,3 +44,14 @@ def test_that_of_another_run_counts_as_nothing(tmp_path, capsys):
     write_standing(tmp_path, STANDING, "me")
     assert read_standing(tmp_path, "you", aloud=True) == Standing()
     assert f"{tmp_path / 'progress.json'}: belongs to the run me" in capsys.readouterr().out
+
+
+def test_epochs_count_as_trained_only_where_a_run_can_go_on_from_them(tmp_path):
+    write_standing(tmp_path, STANDING, "me")
+    assert epochs_kept(tmp_path, "me") == 0
+    (tmp_path / CHECKPOINT).touch()
+    assert epochs_kept(tmp_path, "me") == 2
+    assert epochs_kept(tmp_path, "another") == 0
+    forget_standing(tmp_path)
+    forget_standing(tmp_path)
+    assert read_standing(tmp_path, "me") == Standing()

@@ -23,8 +23,10 @@ from experiments.deploy.reading.predict import open_reader, predict
 from experiments.errors import UserError
 from experiments.readers import reader_folder, reader_names
 from experiments.settings.config import run_config
+from experiments.training.learnt import Learnt
 from tests.command_line import one_line
 from tests.experiments.deploy.export.test_onnx_file import assert_alike, onnx_of
+from tests.experiments.training.test_learnt import made
 
 NAMES = {"README.md", "config.json", "model.onnx", "weights.safetensors"}
 # The published data as `make data` leaves it.
@@ -217,3 +219,14 @@ def test_the_readers_of_the_suite_lose_at_most_half_a_point(name, tmp_path):
     assert [int(torch_right.sum()), len(torch_right)] == card["right_of"]["test_clean"]
     size = (tmp_path / "model/model.int8.onnx").stat().st_size
     assert size < 0.6 * (reader_folder(name) / "model.onnx").stat().st_size
+
+
+def test_a_reader_of_the_suite_is_measured_on_what_it_has_not_learnt(tmp_path, monkeypatch):
+    # Another copy of its data set has another digest; other lists may judge by what it learnt.
+    (tmp_path / "card.json").write_text('{"data_digest": "another"}')
+    images, split = made(train="ab", val="v", test="tu")
+    seen = Learnt(frozenset("ab"), frozenset("v"))
+    monkeypatch.setattr(module, "read_learnt", lambda _: seen)
+    assert module._same_data(tmp_path, images, split)
+    seen = Learnt(frozenset("abt"), frozenset("v"))
+    assert not module._same_data(tmp_path, images, split)

@@ -117,3 +117,13 @@ def test_from_the_command_line(cli, store, tmp_path):
     assert code == 0
     assert {line.split()[1] for line in table.splitlines()[1:]} <= {"17", "3.5"}
     one_line(cli(*command, "--format", "x=1"), "--format", "x", "decimals=1")
+
+
+def test_where_nothing_fits_an_empty_reading_is_unsure_as_well():
+    ctc = OBJECTIVES["ctc"](charset=CHARSET, max_length=8)
+    steps = torch.zeros(1, 4, ctc.num_classes)
+    steps[:, :, ctc.blank] = 9.0
+    (free,) = ctc.decode(Scores(steps))
+    assert (free.text, free.confidence > 0.9) == ("", True)
+    (found,) = in_format(ctc, Scores(steps), AllowedValues(frozenset({"123456"})))
+    assert found == ("", 0.0, ())

@@ -168,6 +168,10 @@ def test_the_command_refuses_what_it_cannot_do(cli, cells, tmp_path):
         code, _, said = cli("review", *given, *output)
         assert (code, said.count("\n")) == (2, 1)
         assert said.startswith("error: review: give images")
+    for given in (("--run", "ctc"), ("--accuracy", "0.9")):
+        code, _, said = cli("review", "--data", cells, *given, *output)
+        assert (code, said.count("\n")) == (2, 1)
+        assert "leave out --run and --accuracy" in said
     (tmp_path / "new").write_text("mine")
     code, _, said = cli("review", cells / IMAGES, "--run", "ctc", *output)
     assert (code, said.count("\n")) == (2, 1)

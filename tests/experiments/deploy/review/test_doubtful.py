@@ -1,5 +1,7 @@
 """What is asked about: rejected readings, the least sure first, and labels that are doubted."""
 
+from hashlib import sha256
+
 import pandas as pd
 import pytest
 
@@ -56,6 +58,7 @@ def test_labels_that_are_not_what_was_read_are_asked_about(cells, tmp_path):
             "label": labels,
             "reading": ["-", labels[1], ""],
             "doubt": [9.0, 2.0, 1.0],
+            "image": [sha256(file.read_bytes()).hexdigest() for file in files],
         }
     )
     with pytest.raises(UserError, match=f"make suspects DATA={cells} OUT={tmp_path}$"):
@@ -69,6 +72,11 @@ def test_labels_that_are_not_what_was_read_are_asked_about(cells, tmp_path):
         (files[2], labels[2]),
     ]
     assert [one.why.split(", ")[1] for one in found] == ["read was -", "read was nothing"]
+    # Another folder of this name, with other images under the same names.
+    table["image"] = table["image"].to_numpy()[::-1]
+    (folder / "suspects.csv").write_text(as_csv(table))
+    with pytest.raises(UserError, match="is of other images than"):
+        doubted(cells, tmp_path)
     table.loc[0, "filename"] = "gone.jpg"
     (folder / "suspects.csv").write_text(as_csv(table))
     with pytest.raises(UserError, match=r"gone\.jpg is not in"):
