@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 from analysis.statistics.intervals import paired_difference, share
 from analysis.statistics.looks import levels
+from analysis.statistics.planning import components
+from analysis.statistics.seed_spread import UNKNOWN
 from analysis.statistics.significance import ALPHA
 from tests.analysis.time_curve import costs
 
@@ -97,6 +100,21 @@ def test_the_difference_and_its_interval():
     assert row_by_seed(results, "difference") == gaps
 
 
+def test_how_narrow_the_interval_could_be():
+    right = {loss: CLEAN[ids(loss)].to_numpy(dtype=bool).T for loss in LOSSES}
+    groups = CLEAN["group"].to_numpy()
+    found = paired_difference(right["ctc"], right["ce_stop"], groups)
+    parts = components(right["ctc"], right["ce_stop"], groups, UNKNOWN)
+    at_best = float(norm.isf(0.025)) * parts.error(seeds=10**9, images=found.groups)
+    results = " ".join((ROOT / "RESULTS.md").read_text(encoding="utf-8").split())
+    assert f"is {100 * found.error:.2f} points, half of its variance from seeds" in results
+    assert found.of_seeds == pytest.approx(0.5, abs=0.05)
+    assert f"the {found.groups:,} different leak-free images" in results
+    assert f"alone would leave {100 * at_best:.2f} points either way" in results
+    half = 100 * (found.high - found.low) / 2
+    assert f"within 0.5 points either way | {half:.1f} (ten seeds)" in results
+
+
 def test_the_seeds_that_nobody_had_seen():
     first, second = (CLEAN[ids(loss)[1:]].to_numpy(dtype=bool).T for loss in LOSSES)
     found = paired_difference(first, second, CLEAN["group"].to_numpy())
@@ -111,7 +129,7 @@ def test_the_published_readings_on_images_that_nobody_learnt():
     results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"| reader | exact match, {len(unseen)} images | minus output1" in results
-    assert f"But {len(unseen)} of the human-read images have no copy" in readme
+    assert f"But {len(unseen)} of the images that both people read alike have no copy" in readme
     table = results[results.index("**Beside the published system.**") :].split("\n\n")[1]
     shares = {name: f"{100 * unseen[name].mean():.1f}" for name in PUBLISHED}
     for name, percent in shares.items():
