@@ -69,11 +69,9 @@ def open_together(
     """The models of several folders as one, or one model with its views. Raises UserError."""
     if len(artifacts) == 1 and views == 1:
         return open_reader(artifacts[0], text_format)
-    if text_format is not None:
-        raise UserError("--format: is kept to by one reader, not by several; name one with --run")
     from experiments.deploy.reading.together import TogetherReader
 
-    return TogetherReader(artifacts, views)
+    return TogetherReader(artifacts, views, text_format)
 
 
 class Row(NamedTuple):

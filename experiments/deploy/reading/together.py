@@ -11,6 +11,7 @@ import torch
 
 from analysis.record import SETTINGS, read_object
 from experiments.deploy.model import load_model
+from experiments.deploy.reading.formats import parse_format
 from experiments.deploy.reading.voting import Member, read_together
 from experiments.errors import UserError
 from experiments.settings.config import RunConfig, run_config
@@ -27,8 +28,13 @@ def load_member(artifacts: Path) -> Member:
 class TogetherReader:
     """Reads images with several models, as `read_together` does."""
 
-    def __init__(self, artifacts: Sequence[Path], views: int = 1) -> None:
-        """views: of each image. Raises UserError for models that cannot read together."""
+    def __init__(
+        self, artifacts: Sequence[Path], views: int = 1, text_format: str | None = None
+    ) -> None:
+        """views: of each image. text_format: what readings have to fit, as for `open_reader`.
+
+        Raises UserError for models that cannot read together, and for what is no format.
+        """
         self._members = [load_member(folder) for folder in artifacts]
         self._views = views
         first = self._members[0].config
@@ -39,6 +45,9 @@ class TogetherReader:
                         f"{artifacts[0]} and {folder}: {key} is {_shown(first, key)} and "
                         f"{_shown(member.config, key)}; name runs that have it in common"
                     )
+        self._grammar = None
+        if text_format is not None:
+            self._grammar = parse_format(text_format, first.charset)
 
     @property
     def size(self) -> ImageSize:
@@ -48,7 +57,8 @@ class TogetherReader:
     def read(self, pixels: npt.NDArray[np.uint8]) -> list[Reading]:
         """A reading of every image. pixels: (N, C, H, W)."""
         images = torch.from_numpy(pixels)
-        return read_together(self._members, [images] * len(self._members), self._views).readings
+        seen = [images] * len(self._members)
+        return read_together(self._members, seen, self._views, grammar=self._grammar).readings
 
 
 def _shown(config: RunConfig, key: str) -> str:

@@ -2,8 +2,9 @@
 
 Models of different losses and layouts have no scores in common that could be averaged, but each
 can say how probable it finds a given text. The candidates are what any voice, a model with a view,
-reads there by itself; the reading is the candidate with the highest mean log-probability over all
-voices (the logarithmic opinion pool, Genest and Zidek, 1986).
+reads there by itself, or, where readings have to fit a format, the most probable text that fits;
+the reading is the candidate with the highest mean log-probability over all voices (the logarithmic
+opinion pool, Genest and Zidek, 1986).
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ import torch
 from torch import Tensor
 
 from experiments.data.augmentation.affine import Affine
+from experiments.deploy.reading.formats import in_format
 from experiments.seeding import generator
 from experiments.settings.config import RunConfig
 from experiments.training.inference import BATCH, to_input
 from losses import Objective, Reading
+from losses.best_first import Grammar
 from models import Reader, Scores
 
 # Small beside the published training augmentation: a view has to stay a cell as it is scanned.
@@ -30,6 +33,8 @@ VIEWS = Affine(degrees=3, translate=0.03, scale=(0.97, 1.03), shear=1)
 
 # What a text that a voice can never emit counts as: other voices' choices stay in an order.
 _IMPOSSIBLE = -700.0
+# Where no voice finds a text that fits.
+_NOTHING = Reading("", 0.0)
 
 
 class Member(NamedTuple):
@@ -60,6 +65,7 @@ def read_together(
     views: int = 1,
     ranges: Affine = VIEWS,
     on_batch: Callable[[], None] = lambda: None,
+    grammar: Grammar | None = None,
 ) -> Together:
     """Read every image with every member and view.
 
@@ -67,6 +73,8 @@ def read_together(
     views: of each image; the first is the image as it is, each other is moved within `ranges`, in
         a way that the member's seed decides and that is the same for every image.
     on_batch: called after each batch of BATCH images.
+    grammar: what every reading has to fit; where no voice finds such a text it is empty, with a
+        confidence of 0.
     """
     readings, alone = list[Reading](), [0.0] * len(members)
     started = time.perf_counter()
@@ -78,10 +86,11 @@ def read_together(
                 inputs = to_input(images[at : at + BATCH], device)
                 for view in range(views):
                     began = time.perf_counter()
-                    voices.append(_Voice.hear(member, _seen(inputs, member.config, view, ranges)))
+                    seen = _seen(inputs, member.config, view, ranges)
+                    voices.append(_Voice.hear(member, seen, grammar))
                     if view == 0:
                         alone[number] += time.perf_counter() - began
-            readings += _agree(voices)
+            readings += _agree(voices, grammar)
             on_batch()
     return Together(readings, time.perf_counter() - started, alone)
 
@@ -95,17 +104,25 @@ def _seen(inputs: Tensor, config: RunConfig, view: int, ranges: Affine) -> Tenso
 
 
 class _Voice(NamedTuple):
-    """A member's say on a batch of images: its scores and readings of them."""
+    """A member's say on a batch of images: its scores, and what it reads of them.
+
+    free: its own texts, which the scores of an autoregressive model go on from. readings: the same
+    but for what has to fit a format.
+    """
 
     member: Member
     inputs: Tensor
     scores: Scores
+    free: list[str]
     readings: list[Reading]
 
     @classmethod
-    def hear(cls, member: Member, inputs: Tensor) -> _Voice:
+    def hear(cls, member: Member, inputs: Tensor, grammar: Grammar | None) -> _Voice:
         scores = member.model.eval()(inputs).cpu()
-        return cls(member, inputs, scores, member.objective.decode(scores))
+        free = readings = member.objective.decode(scores)
+        if grammar is not None:
+            readings = in_format(member.objective, scores, grammar)
+        return cls(member, inputs, scores, [reading.text for reading in free], readings)
 
     def log_probability(self, rows: list[int], texts: list[str]) -> Tensor:
         """(K,) float64: of each text in the image with this number."""
@@ -117,7 +134,7 @@ class _Voice(NamedTuple):
             others = [
                 k
                 for k, (row, text) in enumerate(zip(rows, texts, strict=True))
-                if text != self.readings[row].text and 1 <= len(text) <= objective.max_length
+                if text != self.free[row] and 1 <= len(text) <= objective.max_length
             ]
             if others:
                 forced_texts = [texts[k] for k in others]
@@ -127,11 +144,15 @@ class _Voice(NamedTuple):
         return log_p
 
 
-def _agree(voices: list[_Voice]) -> list[Reading]:
+def _agree(voices: list[_Voice], grammar: Grammar | None) -> list[Reading]:
     """The candidate of each image that all voices together find the most probable."""
     count = len(voices[0].readings)
     # In the order of the voices: of equally probable candidates the first is taken.
     candidates = [list(dict.fromkeys(v.readings[i].text for v in voices)) for i in range(count)]
+    if grammar is not None:
+        candidates = [[t for t in of_image if grammar.fits(t)] for of_image in candidates]
+    if not any(candidates):
+        return [_NOTHING] * count
     rows = [i for i, texts in enumerate(candidates) for _ in texts]
     texts = [text for of_image in candidates for text in of_image]
     said = torch.stack([voice.log_probability(rows, texts) for voice in voices])
@@ -139,10 +160,14 @@ def _agree(voices: list[_Voice]) -> list[Reading]:
     by_image = torch.split(means, [len(of_image) for of_image in candidates])
     readings = list[Reading]()
     for of_image, scores in zip(candidates, by_image, strict=True):
+        if not of_image:
+            readings.append(_NOTHING)
+            continue
         best = int(scores.argmax())
         text = of_image[best]
         alone = [v.readings[len(readings)] for v in voices]
-        each = zip(*(r.characters for r in alone if r.text == text), strict=True)
+        # What had to be changed to fit has no probabilities of its characters.
+        each = zip(*(r.characters for r in alone if r.text == text and r.characters), strict=True)
         characters = tuple(map(fmean, each))
         readings.append(Reading(text, float(scores[best].exp()), characters))
     return readings

@@ -87,7 +87,7 @@ def test_the_readers_of_the_suite_need_no_store(cli, data, tmp_path):
         (["ctc", "letters"], [], "charset is 0123456789.- and 0123456789.-x"),
         (["ctc", "ctc"], [], "one of them twice"),
         (["ctc", "slots"], ["--accuracy", "0.5"], "the id of an ensemble"),
-        (["ctc", "slots"], ["--format", "number"], "by one reader, not by several"),
+        (["ctc", "slots"], ["--format", "decimal=1"], "decimal"),
     ],
 )
 def test_what_cannot_be_read_together_is_refused(cli, data, made, names, options, said):
@@ -97,6 +97,15 @@ def test_what_cannot_be_read_together_is_refused(cli, data, made, names, options
     assert code == 2
     assert error.count("\n") == 1
     assert said in error
+
+
+def test_several_keep_to_a_format(cli, data, made, tmp_path):
+    out, ids = made
+    values = tmp_path / "values.txt"
+    values.write_text("12\n7\n-3.5\n")
+    runs = ("--run", ids["ctc"], "--run", ids["slots"], "--format", f"values={values}")
+    rows = read_by(cli, data, out, tmp_path, *runs)
+    assert {row["value"].removeprefix("'") for row in rows.values()} <= {"12", "7", "-3.5"}
 
 
 def test_the_threshold_of_an_ensemble_is_from_its_own_validation_readings(cli, data, made):

@@ -15,6 +15,7 @@ from experiments.settings.config import run_config
 from experiments.training.inference import read
 from losses.ce_stop import CrossEntropyStop
 from losses.ctc import CTC
+from losses.number_format import AllowedValues
 from models import Outputs, Scores
 from models.decoders.latent_lstm import LatentLSTMReader
 from tests.arms import DEFAULT_ARMS, LABELS, drawn
@@ -74,6 +75,37 @@ def of_ce(steps):
         totals[text] = totals.get(text, 0.0) + p
         best = max(best, (p, text))
     return totals, best[1]
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.integers(0, 10_000), st.sets(st.sampled_from(["7", "37", "73", "733", "7373"]), min_size=1)
+)
+def test_in_a_format_the_candidates_are_the_texts_that_fit(seed, allowed):
+    stream = torch.Generator().manual_seed(seed)
+    kinds = [(ctc, of_ctc, 4), (ce_stop, of_ce, 3)]
+    steps = [2 * torch.randn(5, size, 3, generator=stream) for *_, size in kinds]
+    members = [told(kind[0], scores) for kind, scores in zip(kinds, steps, strict=True)]
+    grammar = AllowedValues(frozenset(allowed))
+    found = read_together(members, [numbered(5)] * 2, grammar=grammar).readings
+    for i, reading in enumerate(found):
+        said = [
+            by_hand(scores[i].double().softmax(dim=-1).tolist())[0]
+            for (_, by_hand, _), scores in zip(kinds, steps, strict=True)
+        ]
+        # Of what each finds the likeliest that fits, if it can emit any of it.
+        possible = [{t: p for t, p in of.items() if t in allowed and p > 0} for of in said]
+        likeliest = {max(of, key=of.get) for of in possible if of}
+        if not likeliest:
+            assert reading == ("", 0.0, ())
+            continue
+        together = {
+            text: sum(max(math.log(of[text]), -700) if text in of else -700 for of in said) / 2
+            for text in likeliest
+        }
+        best = max(together, key=together.get)
+        assert math.log(reading.confidence) == pytest.approx(together[best], abs=1e-4)
+        assert together[reading.text] == pytest.approx(together[best], abs=1e-4)
 
 
 @settings(deadline=None, max_examples=30)
