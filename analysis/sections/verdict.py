@@ -1,4 +1,4 @@
-"""The first screen: the answer, the arms, and the differences between twins."""
+"""The first screen: the answer, the arms, and the differences between twins as a figure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.findings.claims import CLAIMED_LEAD
 from analysis.page import figures
-from analysis.page.formats import count, mean_and_spread, p_is, p_value, points, signed
+from analysis.page.formats import count, mean_and_spread, p_is, points, signed
 from analysis.page.page import Page, code
 from analysis.sections.base import register
 from analysis.sections.chapter import ROWS, Chapter
@@ -16,9 +16,6 @@ from analysis.sections.claims import speaks_of
 from analysis.sections.planned import looked_at, planned
 from analysis.statistics.comparison import CROSS_ENTROPY, CTC, Comparison
 from analysis.statistics.significance import ALPHA, Verdict
-
-# Beyond these the page refers to comparisons.csv.
-_LISTED = 40
 
 
 @register("verdict", place=10)
@@ -30,7 +27,7 @@ def write_verdict(page: Page, chapter: Chapter) -> None:
     page.text(looked_at(chapter))
     write_arms(page, chapter)
     if chapter.pairs:
-        _forest(page, chapter, _ordered(chapter))
+        _forest(page, chapter, ordered(chapter))
 
 
 def answer(chapter: Chapter) -> str:
@@ -63,7 +60,7 @@ def _sentence(chapter: Chapter, compared: Comparison) -> str:
         f"{many}; {count(compared.seeds, 'seed')}, {compared.images:,} leak-free test images, "
         f"{chosen})."
     )
-    margin = _margin(compared)
+    margin = margin_of(compared)
     if judgement.verdict is Verdict.SHOWN:
         text = f"{first} reads more cells right than {second}: {basis}"
         if judgement.within_margin:
@@ -165,61 +162,7 @@ def _uneven(chapter: Chapter) -> str:
     )
 
 
-@register("comparisons", place=30)
-def write_comparisons(page: Page, chapter: Chapter) -> None:
-    """Every difference of the forest plot and the others, in numbers."""
-    if not chapter.pairs:
-        return
-    ordered = _ordered(chapter)
-    family = sum(pair.level is None for pair in ordered)
-    corrected = (
-        f"`p` is corrected for the {count(family, 'comparison')} of this table (Holm), as is the "
-        "judgement"
-    )
-    page.text("### The same arm but for the loss")
-    page.text(
-        "Difference in exact match on the leak-free test images, in points, over the seeds that "
-        "both arms have, with its 95% interval for other seeds and images of the same kind. "
-        f"{corrected if family else 'The judgement'}: **shown** which of the two reads more, or "
-        "the two are **equivalent** within "
-        f"{_margin(ordered[0])}, or neither. **Would show**: the true difference that data like "
-        "these show four times out of five."
-        + (" The planned pair is tested by itself." if family < len(ordered) else "")
-        + (
-            " With one seed all this holds for that seed alone."
-            if any(pair.one_seed for pair in ordered)
-            else ""
-        )
-    )
-    page.table(
-        [
-            *("first", "second", "seeds", "images", "first - second", "95% interval", "p"),
-            *("judgement", "would show"),
-        ],
-        [
-            [
-                *(chapter.names[pair.first], chapter.names[pair.second]),
-                *(str(pair.seeds), str(pair.images)),
-                *(signed(pair.difference.estimate), points(pair.difference)),
-                p_value(pair.p_adjusted),
-                _judged(pair),
-                "" if pd.isna(pair.visible) else f"{100 * pair.visible:.1f}",
-            ]
-            for pair in ordered[:_LISTED]
-        ],
-        texts=2,
-        plain=(
-            "Of each row the first reads so many more cells in a hundred right than the "
-            "second (fewer, with a minus); the truth is most likely somewhere in the "
-            "interval, and where that reaches to both sides of 0 it is open which of the "
-            "two reads more."
-        ),
-    )
-    if len(ordered) > _LISTED:
-        page.text(f"{len(ordered) - _LISTED} more stand in comparisons.csv.")
-
-
-def _ordered(chapter: Chapter) -> list[Comparison]:
+def ordered(chapter: Chapter) -> list[Comparison]:
     """The pair of the answer, then those of its losses, then by validation."""
     scores = chapter.arms.set_index("arm")["val"]
     losses = chapter.headline.losses if chapter.headline else None
@@ -233,9 +176,9 @@ def _ordered(chapter: Chapter) -> list[Comparison]:
     )
 
 
-def _forest(page: Page, chapter: Chapter, ordered: list[Comparison]) -> None:
-    first = ordered[0]
-    drawn = [pair for pair in ordered if pair.losses == first.losses][:ROWS]
+def _forest(page: Page, chapter: Chapter, pairs: list[Comparison]) -> None:
+    first = pairs[0]
+    drawn = [pair for pair in pairs if pair.losses == first.losses][:ROWS]
     table = pd.DataFrame(
         [
             {
@@ -257,7 +200,7 @@ def _forest(page: Page, chapter: Chapter, ordered: list[Comparison]) -> None:
         if speaks_of(chapter)
         else None
     )
-    left = len(ordered) - len(drawn)
+    left = len(pairs) - len(drawn)
     page.chart(
         chapter.chart(
             partial(figures.differences, table, claimed),
@@ -275,15 +218,7 @@ def _forest(page: Page, chapter: Chapter, ordered: list[Comparison]) -> None:
     )
 
 
-def _margin(pair: Comparison) -> str:
+def margin_of(pair: Comparison) -> str:
+    """Below which the two are equivalent, in words."""
     points_apart = 100 * pair.judgement.margin
     return f"{points_apart:g} point" if points_apart == 1 else f"{points_apart:g} points"
-
-
-def _judged(pair: Comparison) -> str:
-    verdict = pair.judgement.verdict
-    planned = " (planned)" if pair.level is not None else ""
-    if verdict is Verdict.SHOWN:
-        side = "first" if pair.judgement.direction > 0 else "second"
-        return f"{verdict}: {side}{planned}"
-    return f"{verdict}{planned}"
