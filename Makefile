@@ -77,9 +77,6 @@ best: $(READY)  ## What reads most: three seeds of either loss (PRESET=best) tra
 	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" --preset best \
 	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs "$$GIVEN_JOBS") $(if $(value SEEDS),--seeds "$$GIVEN_SEEDS") \
 	  $(if $(value ENGINE),--engine "$$GIVEN_ENGINE")
-	@$(HEAD_TO_HEAD) ensemble --out "$$GIVEN_OUT" --preset best \
-	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value SEEDS),--seeds "$$GIVEN_SEEDS")
-	@$(HEAD_TO_HEAD) report --out "$$GIVEN_OUT" $(if $(value DATA),--data "$$GIVEN_DATA")
 
 bench: $(READY)  ## How fast PRESET (speedrun) trains on DATA beside ablation, a plain loop, the published data path; two runs at once
 	@$(HEAD_TO_HEAD) bench --out "$$GIVEN_OUT" $(if $(value PRESET),--preset "$$GIVEN_PRESET") \

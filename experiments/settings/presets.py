@@ -37,6 +37,7 @@ _TABLES: dict[str, type[Frozen]] = {"stages": Stage, "primary": Primary}
 class Preset(Frozen):
     """A config file: what all of its runs share, the seeds, and the grids over them.
 
+    read_together: whether the seeds of each arm, and all runs, are judged as one reader as well.
     stages: runs that come first, by the name under which `start` asks for them.
     grid: each entry maps dotted keys to lists; its runs are the product of these lists.
     search: how its arms are tuned by `make search`; an ablation leaves it alone.
@@ -45,6 +46,7 @@ class Preset(Frozen):
 
     run: dict[str, Any] = Field(default_factory=dict)
     seeds: int = Field(1, ge=1, le=MOST_SEEDS)
+    read_together: bool = False
     stages: dict[str, Stage] = Field(default_factory=dict)
     grid: tuple[dict[str, list[Any]], ...] = ({},)
     search: Search = Search()

@@ -1,4 +1,4 @@
-"""From a preset to the report."""
+"""From a preset to its runs, to those read together where it asks for that, to the report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def ablation_and_report(
     seeds: list[int] | None,
     jobs: int | None,
 ) -> bool:
-    """Make every run of the preset that is not finished yet, then the report; whether all did well.
+    """Make what is not finished yet of a preset, then the report; whether all did well.
+
+    That is its runs and, if it says so and all of them are finished, its ensembles.
 
     Where nothing was made and a report of the same runs lies there, that one stands.
     preset: a name or a file. Else as for `ablation`. Raises UserError.
@@ -40,6 +42,13 @@ def ablation_and_report(
     for run in outcome.failed:
         print(f"failed: {run.name}: {run.last_line()}; see {run.log}", file=sys.stderr)
     try:
+        # One run by itself, of a preset for several (SEEDS), is no ensemble.
+        if loaded.read_together and not outcome.failed and len(loaded.points(seeds)) > 1:
+            # Here: it takes torch.
+            from experiments.sweep.ensembles import ensembles
+
+            for what, run_id in ensembles(preset, data, out, seeds, views=1):
+                print(f"{run_id}  {what}")
         if outcome.made or outcome.skipped:
             key = made_of(Tracker(out, reading=True), outcome.data_digest)
             stands = None if outcome.made else up_to_date(out / "report", key)
