@@ -116,7 +116,7 @@ def _labels(runs: pd.DataFrame, config: list[str], tuned: pd.Series) -> pd.Serie
     tuned: the sampler that found a run's settings, which say little by themselves; else empty.
     """
     labels = runs[_NAMED].agg(" ".join, axis=1)
-    # In an order of their own: that of the columns is the first run's, and names would change with it.
+    # In an order of their own: that of the columns is the first run's.
     extra = sorted((c for c in config if c not in _NAMED), key=lambda c: c.removesuffix(".name"))
     for _, same in runs[tuned == ""].groupby(labels):
         for column in extra:

@@ -523,12 +523,11 @@ def test_a_smaller_seed_is_the_seed_but_for_what_its_head_says(name, besides):
     scaled = {"backbone", "pretrained", "width_stride", "image.height", "image.width"}
     assert changed == scaled | {besides}
     assert small.stages.keys() <= seed.stages.keys()
-    for name, stage in small.stages.items():
-        assert stage.start == seed.stages[name].start
+    for called, stage in small.stages.items():
+        of_seed = seed.stages[called]
+        assert stage.start == of_seed.start
         differing = {
-            key
-            for key in stage.run | seed.stages[name].run
-            if stage.run.get(key) != seed.stages[name].run.get(key)
+            key for key in stage.run | of_seed.run if stage.run.get(key) != of_seed.run.get(key)
         }
         assert differing <= {"epochs", "optimizer", "width_stride"}
 

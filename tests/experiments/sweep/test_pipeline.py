@@ -43,7 +43,8 @@ def test_every_report_is_one_more_look(store, tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_figures")
 def test_runs_that_a_preset_reads_together_are_in_its_one_report(make_cells, tmp_path):
-    data, out, preset = make_cells(train=40, dev=6, human=2), tmp_path / "out", tmp_path / "two.toml"
+    data = make_cells(train=40, dev=6, human=2)
+    out, preset = tmp_path / "out", tmp_path / "two.toml"
     preset.write_text(TOGETHER)
     given = (str(preset), data, out, InProcess())
     # One run has nobody to be read with.
