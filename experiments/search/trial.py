@@ -25,11 +25,19 @@ from experiments.training.run import load_data, made_by, run_name
 from experiments.training.standing import CHECKPOINT, Standing, read_standing, write_standing
 from experiments.training.state import Progress
 
+# What the trial in a folder is.
+SETTINGS = "settings.json"
+
 
 def identity(folder: Path) -> str:
-    """16 hex digits that no other trial and no run has, for MLflow's record."""
-    name = f"trial/{folder.parent.name}/{folder.name}"
-    return hashlib.sha256(name.encode()).hexdigest()[:16]
+    """16 hex digits that no other trial and no run has, for MLflow's record.
+
+    Two searches may have a study in common, whose draws need not be the same; a search whose folder
+    was deleted begins anew.
+    """
+    search, study, number = folder.parts[-3:]
+    drawn = (folder / SETTINGS).read_text(encoding="utf-8")
+    return hashlib.sha256(f"trial/{search}/{study}/{number}/{drawn}".encode()).hexdigest()[:16]
 
 
 @memory_errors_named()
@@ -38,7 +46,7 @@ def trial(folder: Path, data: Path, out: Path, parent: str) -> None:
 
     Raises UserError for settings or data that cannot be used.
     """
-    config = RunConfig.model_validate_json((folder / "settings.json").read_text(encoding="utf-8"))
+    config = RunConfig.model_validate_json((folder / SETTINGS).read_text(encoding="utf-8"))
     tracker = Tracker(out)
     with lock(folder / "lock"):
         if read_standing(folder, identity(folder), aloud=True).done:

@@ -20,7 +20,7 @@ from experiments.search.range_test import RangeTest
 from experiments.search.storages.owners import new_owner
 from experiments.search.storages.storage import Storage
 from experiments.search.study import Study, Tried
-from experiments.search.trial import identity
+from experiments.search.trial import SETTINGS, identity
 from experiments.settings.config import RunConfig, run_config
 from experiments.settings.search_space import cycle_ends, settings
 from experiments.sweep.engines.process import last_line
@@ -144,7 +144,7 @@ class Worker:
         folder = tuned.folder / str(tried.number)
         folder.mkdir(parents=True, exist_ok=True)
         config = tuned.trial_config(tried)
-        write_whole(folder / "settings.json", config.model_dump_json(indent=1))
+        write_whole(folder / SETTINGS, config.model_dump_json(indent=1))
         command = [
             *("trial", str(folder), "--data", str(self._data), "--out", str(self._out)),
             *("--threads", str(self._threads), "--parent", self._parent.run_id),

@@ -125,9 +125,15 @@ def test_it_is_made_once(make_cells, tmp_path, monkeypatch):
 
 
 def test_two_trials_have_two_identities(tmp_path):
-    folders = [tmp_path / s / n for s in ("a", "b") for n in ("0", "1")]
-    assert len({identity(folder) for folder in folders}) == 4
+    """Two of one search, two studies, two searches with the same study, two draws."""
+    folders = [tmp_path / h / s / n for h in "ab" for s in "cd" for n in "01"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "settings.json").write_text("{}")
+    found = [identity(folder) for folder in folders]
     assert standing_of(folders[0]).val == []
+    (folders[0] / "settings.json").write_text('{"epochs": 2}')
+    assert len({*found, identity(folders[0])}) == len(folders) + 1
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"digest": "", "content": {}}', b"half"])

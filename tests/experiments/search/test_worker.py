@@ -37,7 +37,8 @@ TELL = """
 import hashlib, json, os, sys, time
 from pathlib import Path
 folder, curve = Path(sys.argv[1]), json.loads(sys.argv[2])
-name = f"trial/{folder.parent.name}/{folder.name}"
+drawn = (folder / "settings.json").read_text()
+name = f"trial/{'/'.join(folder.parts[-3:])}/{drawn}"
 owner = hashlib.sha256(name.encode()).hexdigest()[:16]
 for n in range(1, len(curve) + 1):
     history = [{"val.exact_match": value, "val.loss": 2 - value} for value in curve[:n]]
@@ -281,13 +282,18 @@ def test_two_searches_at_once_make_each_trial_once(home, programs):
     )
 
 
-def test_mlflow_is_told_what_became_of_each_trial(tmp_path, programs):
+def test_mlflow_is_told_what_became_of_each_trial(tmp_path, programs, monkeypatch):
     home = Home(tmp_path / "out", "mine")
     tracker = Tracker(home.out)
-    # Trials record themselves; one that was killed leaves a run that is still open.
-    for number in range(2):
-        folder = home.home / "tpe" / str(number)
+    submit = programs.submit
+
+    def recorded(job):
+        """Trials record themselves; one that was killed leaves a run that is still open."""
+        folder = Path(job.command[1])
         tracker.start_run("t", identity(folder), {"kind": "trial"}).end("RUNNING")
+        return submit(job)
+
+    monkeypatch.setattr(programs, "submit", recorded)
     programs.script[1] = KILLED
     home.worker(trials=2).work(programs)
     told = {}
