@@ -68,12 +68,17 @@ ablation: $(READY)  ## Train every arm of PRESET (quick) on DATA, then compare; 
 	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs "$$GIVEN_JOBS") $(if $(value SEEDS),--seeds "$$GIVEN_SEEDS") \
 	  $(if $(value ENGINE),--engine "$$GIVEN_ENGINE")
 
+# A target that is a preset by itself takes no other.
+of_its_own = @test -z "$$GIVEN_PRESET" || { echo "error: make $@ is a preset of its own; use make ablation PRESET=..." >&2; exit 2; }
+
 speedrun: $(READY)  ## What learns soonest for either loss, trained on DATA and compared
+	$(of_its_own)
 	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" --preset speedrun \
 	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs "$$GIVEN_JOBS") $(if $(value SEEDS),--seeds "$$GIVEN_SEEDS") \
 	  $(if $(value ENGINE),--engine "$$GIVEN_ENGINE")
 
 best: $(READY)  ## What reads most: three seeds of either loss (PRESET=best) trained on DATA, read together, and reported
+	$(of_its_own)
 	@$(HEAD_TO_HEAD) ablation --out "$$GIVEN_OUT" --preset best \
 	  $(if $(value DATA),--data "$$GIVEN_DATA") $(if $(value JOBS),--jobs "$$GIVEN_JOBS") $(if $(value SEEDS),--seeds "$$GIVEN_SEEDS") \
 	  $(if $(value ENGINE),--engine "$$GIVEN_ENGINE")

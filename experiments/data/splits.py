@@ -99,7 +99,7 @@ def learning_split(images: Images, config: SplitSettings) -> Split:
 
 
 def timed_split(images: Images, config: SplitSettings) -> Split:
-    """What a run learns from and selects on, for whoever measures its time and chooses nothing.
+    """What a run learns from and selects on, for whoever checks or times it and chooses nothing.
 
     As `learning_split`, and of folds the one that the settings name. Raises UserError.
     """

@@ -42,7 +42,7 @@ class _Finished(NamedTuple):
 def ensemble(run_ids: list[str], views: int, folder: Path, out: Path) -> str:
     """Evaluate runs together; returns the MLflow id, that of the finished one where there is one.
 
-    views: of each image, see combine.read_together. folder: the data set the runs were made from.
+    views: of each image, see `read_together`. folder: the data set the runs were made from.
     Raises UserError for runs that were not judged on the same images.
     """
     if len(run_ids) == 1 and views == 1:

@@ -49,7 +49,8 @@ class SGDCyclic(OptimizerSettings):
             nesterov=self.max_momentum > 0,
             weight_decay=self.weight_decay,
         )
-        # Half a cycle is rounded up, so that the last one ends with the run, at the lowest rate.
+        # Rounded up, as recipe 3 has it: with an odd number of steps a cycle each ends a step later
+        # than the one before, and the run shortly before its lowest rate.
         half = max(1, -(-total_steps // (2 * self.cycles)))
         return sgd, CyclicLR(
             sgd,

@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 # How long to wait for a database that another program holds, and between two attempts.
 PATIENCE, PAUSE = 120.0, 1.0  # seconds
 
-_MAKING = ".store-"
+_MAKING = f".{STORE}-"
 
 
 def open_place(out: Path) -> Place:
@@ -186,8 +186,9 @@ def _is_busy(error: BaseException | None) -> bool:
 
 def _make(out: Path) -> None:
     """Under the lock: make the database elsewhere below `out`, then give it its name."""
-    for left in out.glob(f"{_MAKING}*"):
-        shutil.rmtree(left, ignore_errors=True)  # by a process that was killed
+    for left in out.glob(f"{_MAKING}*"):  # by a process that was killed
+        if left.is_dir() and all(file.name.startswith(STORE) for file in left.iterdir()):
+            shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=_MAKING, dir=out, ignore_cleanup_errors=True) as making:
         MlflowClient(address(Path(making)), registry_uri=address(Path(making))).create_experiment(
             EXPERIMENT,
@@ -222,14 +223,18 @@ def look(file: Path) -> sqlite3.Connection:
 
 def _version(file: Path) -> str | None:
     """The schema's version; None where there is none. Raises UserError for a damaged file."""
-    try:
+
+    def read() -> list[tuple[str]]:
         with closing(look(file)) as database:
-            found = database.execute("SELECT version_num FROM alembic_version").fetchall()
+            return database.execute("SELECT version_num FROM alembic_version").fetchall()
+
+    try:
+        found = patient(read, file)()
     except sqlite3.DatabaseError as error:
         if "no such table" in str(error):
             return None
-        if _is_busy(error):
-            return patient(_version, file)(file)  # type: ignore[no-any-return]
+        if not os.access(file, os.R_OK):
+            raise UserError(f"{file}: may not be read; get the right to, or set OUT") from error
         raise UserError(
             f"{file}: is damaged ({error}); put a copy of it back, or set OUT (--out) to a new "
             "folder"

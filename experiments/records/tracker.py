@@ -154,6 +154,12 @@ class Tracker:
         with self._claims().holding(run_hash, _user()):
             yield
 
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """As `claimed`, for what has no file of its own: of this machine's processes as well."""
+        with lock(self.out / "runs" / f"{name}.lock"), self.claimed(name):
+            yield
+
     def being_made(self) -> set[str]:
         """The hashes of the runs that some machine is making; none where there is one machine."""
         return set() if self.place.server is None else self._claims().alive()
@@ -198,7 +204,7 @@ class Tracker:
         condition = f"tags.{kind} = '{key}' and tags.kind = '{kind}'"
         if begun := self._search(condition):
             return self._begin(name, begun, tags, monitored=False)
-        with self.claimed(key):  # of two machines that begin at once, the second finds it there
+        with self.alone(key):  # of two that begin at once, the second finds it there
             return self._begin(name, self._search(condition), tags, monitored=False)
 
     def start_arm(self, name: str, begun: list[Run], tags: dict[str, str]) -> RunRecord:

@@ -91,4 +91,4 @@ def _toml(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
     # Words, numbers and truth values are written alike in both.
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)  # TOML knows no surrogates

@@ -177,7 +177,7 @@ def _range_test(label: str, arm: RunConfig, images: Images, split: Split, home: 
 def _first(tested: RangeTest, arm: RunConfig, parameters: Parameters) -> dict[str, Any]:
     """Where the sampler that learns begins: between the bounds of the range test, else as the arm.
 
-    What a range allows is kept to; of the choices it is the one nearest to the arm's.
+    What a range allows is kept to; of choices that do not have the arm's own the last is taken.
     """
     own = arm.optimizer
     assert isinstance(own, SGDCyclic)

@@ -190,7 +190,8 @@ class RunConfig(Frozen):
 def merge(settings: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     """Unchecked settings with the values of dotted keys put in. Raises UserError naming the key."""
     merged = copy.deepcopy(settings)
-    for key, value in overrides.items():
+    # What is chosen comes before its parts, in whatever order they were given.
+    for key, value in sorted(overrides.items(), key=lambda item: item[0].count(".")):
         *parents, last = key.split(".")
         node = merged
         for parent in parents:

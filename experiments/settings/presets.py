@@ -19,7 +19,7 @@ from experiments.schema import MOST_SEEDS, Frozen
 from experiments.settings.config import RunConfig, merge, run_config
 from experiments.settings.primary import Primary
 from experiments.settings.refusals import refusal
-from experiments.settings.search_space import Search
+from experiments.settings.search_space import Search, Space
 from experiments.settings.stages import Stage
 
 PRESETS = Path(__file__).parents[1] / "configs"
@@ -31,7 +31,15 @@ _DEEPEST = 16
 # hash of digits alone, or a charset.
 _TEXTS = {name for name, field in RunConfig.model_fields.items() if field.annotation is str}
 
-_TABLES: dict[str, type[Frozen]] = {"stages": Stage, "primary": Primary}
+_TABLES: dict[str, type[Frozen]] = {
+    "stages": Stage,
+    "primary": Primary,
+    "search": Search,
+    "space": Space,
+}
+
+# By what images, labels and characters a run is judged.
+_JUDGED_BY = ("split", "fold", "folds", "test_fraction", "charset", "label_noise")
 
 
 class Preset(Frozen):
@@ -62,6 +70,24 @@ class Preset(Frozen):
                 if start in before:
                     raise ValueError(f"stages.{start}.start: it starts from itself in the end")
                 before.append(start)
+        return self
+
+    @model_validator(mode="after")
+    def _seeds_are_its_own(self) -> Preset:
+        if "seed" in self.run:
+            raise ValueError("run.seed: set seeds, or for one run --set seed=NUMBER")
+        return self
+
+    @model_validator(mode="after")
+    def _together_means_judged_alike(self) -> Preset:
+        for key in _JUDGED_BY if self.read_together else ():
+            values = [[self.run[key]] if key in self.run else ["its default"]]
+            values = [axes[key] if key in axes else values[0] for axes in self.grid]
+            if len({json.dumps(value) for of_grid in values for value in of_grid}) > 1:
+                raise ValueError(
+                    f"read_together: runs that differ in {key} are not judged alike; leave out "
+                    "either"
+                )
         return self
 
     @model_validator(mode="after")

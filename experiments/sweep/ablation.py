@@ -11,6 +11,7 @@ from typing import get_args
 from analysis.tables.primaries import Primary
 from experiments.data.cells import read_cells
 from experiments.data.images import Images
+from experiments.data.splits import timed_split
 from experiments.files import lock, write_whole
 from experiments.records.run_record import RunRecord
 from experiments.records.tracker import Tracker
@@ -23,7 +24,7 @@ from experiments.sweep.grid import Grid, Run
 from experiments.sweep.orchestrator import duration, work
 from experiments.sweep.plan import Planned, plan, stage_folder
 from experiments.sweep.primary import primary, put_on_record
-from experiments.training.build import build_for
+from experiments.training.loop import check
 from experiments.training.run import data_folder, load_data
 from experiments.training.standing import epochs_kept
 from experiments.training.warm_start import finished_start
@@ -137,9 +138,10 @@ def _check(runs: list[Planned], images: dict[Data, Images]) -> None:
     """Find now what would otherwise stop each run by itself. Raises UserError."""
     seen = set()
     for config, data, _ in runs:
-        if (shape := config.model_dump_json(exclude={"seed", "start"})) not in seen:
+        shape = data, config.model_dump_json(exclude={"seed", "start"})
+        if shape not in seen:
             seen.add(shape)
-            build_for(config, images[data])
+            check(config, images[data], timed_split(images[data], config))
 
 
 def _ahead(

@@ -40,7 +40,10 @@ def write_evidence(
         raise UserError(f"{error}; {way_out}") from error
     if found.runs.empty:
         raise UserError(f"{out}: no finished run of {name} on this data; {way_out}")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"--output {folder}: is no folder; name one") from None
     for file, table in zip((runs, right), found, strict=True):
         with whole(file, replace=False) as making:
             making.write_text(as_csv(table), encoding="utf-8")

@@ -41,6 +41,7 @@ def ablation_and_report(
     print(f", {len(outcome.failed)} failed" if outcome.failed else "")
     for run in outcome.failed:
         print(f"failed: {run.name}: {run.last_line()}; see {run.log}", file=sys.stderr)
+    well = False
     try:
         # One run by itself, of a preset for several (SEEDS), is no ensemble.
         if loaded.read_together and not outcome.failed and len(loaded.points(seeds)) > 1:
@@ -56,9 +57,10 @@ def ablation_and_report(
                 _report_on(parent, data, out, key)
             else:
                 _print(stands)
+        well = not outcome.failed
     finally:
-        parent.end("FAILED" if outcome.failed else "FINISHED")
-    return not outcome.failed
+        parent.end("FINISHED" if well else "FAILED")
+    return well
 
 
 def report(data: Path | None, out: Path) -> Written:
@@ -90,7 +92,7 @@ def _report_on(parent: RunRecord, data: Path | None, out: Path, key: str) -> Non
         parent.log_file(file)
     parent.describe(written.summary)
     record_arms(written.arms, Tracker(out))
-    note(out / "report", key, Report(written.answers, written.files))
+    note(out / "report", key, Report(written.answers, written.files), written.figures)
 
 
 def _print(found: Report) -> None:

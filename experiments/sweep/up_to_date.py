@@ -35,12 +35,13 @@ def made_of(tracker: Tracker, data_digest: str) -> str:
     return hashlib.sha256("\n".join(content).encode()).hexdigest()
 
 
-def note(folder: Path, key: str, report: Report) -> None:
-    """Write down what the report in the folder was made of (see `made_of`)."""
+def note(folder: Path, key: str, report: Report, figures: list[Path]) -> None:
+    """Write down what the report in the folder was made of (see `made_of`), and its figures."""
     held = {
         "made_of": key,
         "answers": report.answers,
         "files": {file.name: digest(file) for file in report.files},
+        "figures": {file.relative_to(folder).as_posix(): digest(file) for file in figures},
     }
     write_whole(folder / _NAME, json.dumps(held, indent=1))
 
@@ -51,11 +52,14 @@ def up_to_date(folder: Path, key: str) -> Report | None:
         held = read_object(folder / _NAME)
     except (OSError, ValueError):
         return None
-    answers, files = held.get("answers"), held.get("files")
-    if held.get("made_of") != key or not isinstance(answers, list) or not isinstance(files, dict):
+    answers, files, figures = held.get("answers"), held.get("files"), held.get("figures")
+    if held.get("made_of") != key or not isinstance(answers, list):
         return None
+    if not isinstance(files, dict) or not isinstance(figures, dict):
+        return None
+    parts = {**files, **figures}
     try:
-        whole = all(digest(folder / name) == recorded for name, recorded in files.items())
+        whole = all(digest(folder / name) == recorded for name, recorded in parts.items())
     except OSError:
         return None
     return Report(list(map(str, answers)), [folder / name for name in files]) if whole else None

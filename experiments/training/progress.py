@@ -46,7 +46,7 @@ def counting(what: str) -> Iterator[Callable[[int], Callable[[], None]]]:
 
 
 class EpochLog:
-    """Shows the training of one run; give its two methods to `train.fit`."""
+    """Shows the training of one run; give its two methods to `fit`."""
 
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs

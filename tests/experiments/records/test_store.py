@@ -246,6 +246,40 @@ def test_in_the_end_it_is_given_up_in_a_line(out, impatient, monkeypatch):  # no
     holder.join()
 
 
+def test_a_database_that_cannot_even_be_looked_at_is_given_up_in_a_line(out, monkeypatch):
+    monkeypatch.setattr(store, "PATIENCE", 0.5)
+    monkeypatch.setattr(store, "PAUSE", 0.05)
+
+    def held(_):
+        raise BUSY
+
+    with closing(sqlite3.connect(out / "mlflow.db", timeout=0)) as one:
+        one.execute("begin exclusive")
+        with (
+            closing(sqlite3.connect(out / "mlflow.db", timeout=0)) as other,
+            pytest.raises(sqlite3.OperationalError) as found,
+        ):
+            other.execute("begin exclusive")
+    BUSY = found.value  # noqa: N806
+    monkeypatch.setattr(store, "look", held)
+    begun = time.monotonic()
+    with pytest.raises(UserError, match=r"mlflow\.db: another program has held it"):
+        check_store(out)
+    assert time.monotonic() - begun < 10
+
+
+def test_a_folder_of_somebody_elses_stays(tmp_path):
+    mine = tmp_path / ".mlflow.db-mine" / "kept"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    left = tmp_path / ".mlflow.db-of_a_killed_one" / "mlflow.db"
+    left.parent.mkdir()
+    left.touch()
+    ensure_store(tmp_path)
+    assert mine.exists()
+    assert not left.parent.exists()
+
+
 def test_other_errors_are_not_waited_for(out):
     client = PatientClient(out, store.address(out))
     begun = time.monotonic()

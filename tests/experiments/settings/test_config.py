@@ -505,6 +505,41 @@ def differences(one, other) -> set[str]:
     return keys - {"decoder", "start"} if "loss" in keys else keys
 
 
+def test_a_choice_comes_before_its_parts_in_whatever_order_they_are_given():
+    given = [("optimizer.max_lr", 0.02), ("optimizer", "muon_onecycle")]
+    for order in (given, given[::-1]):
+        config = run_config({}, dict(order))
+        assert (config.optimizer.name, config.optimizer.max_lr) == ("muon_onecycle", 0.02)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[run]\nseed = 7", "run.seed: set seeds"),
+        ('read_together = true\n[[grid]]\nsplit = ["published", "clean"]', "differ in split"),
+        ('read_together = true\n[[grid]]\n[[grid]]\ncharset = ["01"]', "differ in charset"),
+        ("read_together = true\n[run]\nfold = 1\n[[grid]]\nfold = [1, 2]", "differ in fold"),
+        ("[search.space]\nmaxlr = 1", "did you mean 'search.space.max_lr'"),
+    ],
+)
+def test_what_a_preset_cannot_be_is_one_line(tmp_path, text, words):
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(UserError) as refused:
+        load_preset(str(file))
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_runs_that_are_judged_alike_can_be_read_together(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'read_together = true\nseeds = 2\n[run]\nsplit = "clean"\n[[grid]]\nsplit = ["clean"]\n'
+        'epochs = [1, 2]\n[[grid]]\nloss = ["ce_stop"]'
+    )
+    assert load_preset(str(file)).read_together
+
+
 @pytest.mark.parametrize("name", ["claim", "seed", "seed_small", "seed_112"])
 def test_each_arm_differs_from_a_neighbour_in_one_thing(name):
     reached, *waiting = load_preset(name).expand([0])

@@ -39,3 +39,22 @@ def test_an_arm_stays_the_run_that_stood_for_one_of_its_runs(tmp_path):
     history = tracker._client.get_metric_history(same.info.run_id, "exact_match")
     assert sorted((metric.step, metric.value) for metric in history) == [(1, 0.5), (2, 0.6)]
     assert tracker.finished_runs() == []
+
+
+def test_a_run_that_is_made_again_and_one_that_counts_no_more_leave_one_arm(tmp_path):
+    tracker = Tracker(tmp_path)
+
+    def made(run_hash):
+        record = tracker.start_run("run", run_hash, {"kind": "run"})
+        record.end()
+        return record.run_id
+
+    def on_record():
+        return [run.data.metrics for run in tracker.all_runs() if run.data.tags["kind"] == "arm"]
+
+    runs = [made("h0"), made("h1")]
+    record_arms(pd.DataFrame([an_arm("ctc", runs, exact_match=0.5)]), tracker)
+    # The first was damaged and made again; the second is gone.
+    for value in (0.6, 0.7):
+        record_arms(pd.DataFrame([an_arm("ctc", [made("h0")], exact_match=value)]), tracker)
+        assert on_record() == [{"exact_match": value, "seeds": 1}]

@@ -40,6 +40,11 @@ def test_the_tables_of_a_preset(cli, store, tmp_path):
     assert f"{kept / 'two.csv'}: exists already" in error
     assert (kept / "two.csv").read_bytes() == before
 
+    for place in (kept / "two.csv", kept / "two.csv" / "below"):
+        code, _, error = cli(*asked, "--output", place)
+        assert (code, error.count("\n")) == (2, 1)
+        assert f"--output {place}: is no folder" in error
+
 
 def test_a_preset_of_which_nothing_is_finished(cli, store, tmp_path):
     asked = ("evidence", "--preset", "smoke", "--data", store.data, "--out", store.out)

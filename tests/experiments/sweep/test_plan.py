@@ -356,6 +356,23 @@ def test_a_stage_whose_data_cannot_be_learnt_is_refused_before_any_run(
     assert "a label has 1 to 1 characters here" in err
 
 
+@pytest.mark.parametrize("stage", ["", 'start = "first"\n[stages.first]\ndata = "strings"'])
+def test_an_arm_with_too_few_images_is_refused_before_any_run(
+    cli,
+    make_cells,
+    few_strings,  # noqa: ARG001
+    tmp_path,
+    stage,
+):
+    """Also one whose settings are those of a stage that has enough."""
+    preset, out = tmp_path / "tiny.toml", tmp_path / "out"
+    preset.write_text(f"[run]\nepochs = 1\nbatch_size = 16\n{stage}\n")
+    code, _, err = cli("ablation", "--preset", preset, "--data", make_cells(), "--out", out)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "images and a batch 16" in err
+    assert not list(out.glob("runs/*/*"))
+
+
 def test_several_starts_outside_a_grid_are_refused():
     with pytest.raises(UserError, match=r"start: \['digits', ''\] is no name"):
         planned(CHAIN | {"grid": [{"loss": ["ctc"]}], "run": {"start": ["digits", ""]}})

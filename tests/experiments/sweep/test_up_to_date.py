@@ -13,9 +13,11 @@ from experiments.sweep.up_to_date import Report, made_of, note, up_to_date
 @pytest.fixture
 def noted(tmp_path):
     files = [tmp_path / "report.html", tmp_path / "runs.csv"]
-    for file in files:
+    figures = [tmp_path / "figures" / "errors.png"]
+    figures[0].parent.mkdir()
+    for file in (*files, *figures):
         file.write_text(file.name)
-    note(tmp_path, "key", Report(["an answer"], files))
+    note(tmp_path, "key", Report(["an answer"], files), figures)
     return tmp_path
 
 
@@ -24,7 +26,13 @@ def test_what_was_written_stands(noted):
     assert found == Report(["an answer"], [noted / "report.html", noted / "runs.csv"])
 
 
-@pytest.mark.parametrize("damage", ["another", "gone", "edited", "note gone", "note cut", "a list"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *("another", "gone", "edited", "note gone", "note cut", "a list"),
+        *("a figure gone", "a figure edited"),
+    ],
+)
 def test_anything_else_does_not(noted, damage):
     key = "key"
     beside = noted / "made_of.json"
@@ -35,6 +43,10 @@ def test_anything_else_does_not(noted, damage):
             (noted / "runs.csv").unlink()
         case "edited":
             (noted / "report.html").write_text("report.htm")
+        case "a figure gone":
+            (noted / "figures/errors.png").unlink()
+        case "a figure edited":
+            (noted / "figures/errors.png").write_text("another")
         case "note gone":
             beside.unlink()
         case "note cut":
