@@ -60,6 +60,8 @@ def evidence(results: Results, run_hashes: Collection[str]) -> Evidence:
     of_data = right[right["data_digest"].isin(runs["tags.data_digest"])]
     made = [*results.runs.index, *results.ensembles.index]
     others = [one for one in made if one not in whole.index]
+    # An image that none of them read is no part of it.
+    of_data = of_data.dropna(subset=[one for one in whole.index if one in of_data], how="all")
     return Evidence(
         table.rename_axis("run_id").reset_index(),
         of_data.drop(columns=others, errors="ignore").reset_index(drop=True),

@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.tables.arms import Section
 
 _IMAGES = "metrics.train.images"
+_GIVEN, _EPOCHS = "config.train_images", "config.epochs"
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,18 @@ class Growth:
 def growths(section: Section) -> list[Growth]:
     """Every arm that learnt from two or more numbers of images.
 
-    Runs that did not log how many they had, of an older version, are left out.
+    Runs that did not log how many they had, of an older version, are left out. Of arms that were
+    given as many images the one with the most epochs stands for them.
     """
-    if _IMAGES not in section.runs:
+    if not {_IMAGES, _GIVEN, _EPOCHS} <= set(section.runs):
         return []
     runs = section.runs.dropna(subset=[_IMAGES])
+    longest = runs.groupby(["sized", _GIVEN])[_EPOCHS].transform(lambda e: e.astype(int).max())
+    runs = runs[runs[_EPOCHS].astype(int) == longest]
     found = []
     for sized, same in runs.groupby("sized", sort=False):
+        if same[_GIVEN].nunique() < 2:  # they differ in their epochs alone
+            continue
         # Groups of identical images are of many sizes: seeds of an arm can differ by a few.
         images = same.groupby("label")[_IMAGES].mean().round().astype(int).sort_values()
         labels = {count: str(label) for label, count in images.items()}

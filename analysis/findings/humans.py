@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -94,15 +95,15 @@ def agreement(readings: pd.DataFrame) -> Interval:
 def agreement_by_kind(readings: pd.DataFrame) -> pd.DataFrame:
     """The same by what is written there: kind, images, alike, estimate, low, high.
 
-    An image has a '.' or '-' where either person read one, so that it may be of both kinds; its
-    length is that of the longer reading.
+    An image has a '.', '-' or another sign where either person read one, so that it may be of
+    several kinds; its length is that of the longer reading.
     """
     both = readings["human1"] + readings["human2"]
     length = readings[list(PEOPLE)].apply(lambda texts: texts.str.len()).max(axis=1)
+    signs = sorted({*".-", *"".join(both)} - set(string.digits), key=lambda c: (c not in ".-", c))
     kinds = {
-        "digits only": ~both.str.contains("[.-]"),
-        "with '.'": both.str.contains(".", regex=False),
-        "with '-'": both.str.contains("-", regex=False),
+        "digits only": both.str.fullmatch("[0-9]*"),
+        **{f"with '{sign}'": both.str.contains(sign, regex=False) for sign in signs},
     }
     counts = sorted(length.unique())
     kinds |= {f"{n} character{'s' if n != 1 else ''}": length == n for n in counts}
@@ -278,7 +279,7 @@ def disputed(base: Baseline) -> pd.DataFrame:
     """
     apart = (base.images["human1"] != base.images["human2"]).to_numpy(dtype=bool)
     columns = {
-        reader.name: pd.DataFrame(reader.texts[:, apart]).mode().iloc[0].to_list()
+        reader.name: [min(pd.Series(texts).mode()) for texts in reader.texts[:, apart].T]
         for reader in base.readers
     }
     table = pd.DataFrame(columns, index=base.images.index[apart])

@@ -60,7 +60,8 @@ def _chart(page: Page, chapter: Chapter, test: pd.DataFrame, arms: list[str]) ->
     bins, risks = [], []
     for arm in arms:
         own = test[test["arm"] == arm]
-        bins.append(reliability(own["confidence"], own["right"]).assign(arm=arm))
+        read = reliability(own["confidence"], own["right"], images=own["group"])
+        bins.append(read.assign(arm=arm))
         for _, seed in own.groupby("seed"):
             curve = risk_by_coverage(seed["confidence"], seed["right"])
             risk = np.interp(_GRID, curve["coverage"], curve["risk"])
@@ -75,9 +76,10 @@ def _chart(page: Page, chapter: Chapter, test: pd.DataFrame, arms: list[str]) ->
             "beside the diagonal. Right: the share of wrong readings among those kept, when only "
             "the surest are; the ends of these curves stand in the table below.",
             "Left: how often readings of a confidence are right, in ten bins of as many readings "
-            "(all seeds), with 95% intervals; on the diagonal a confidence says what it means, "
-            "below it the arm is too sure. Right: what is wrong when only the surest readings are "
-            "kept; the mean over seeds, shaded from the lowest to the highest.",
+            "(all seeds), with 95% intervals as if seeds had read alike; on the diagonal a "
+            "confidence says what it means, below it the arm is too sure. Right: what is wrong "
+            "when only the surest readings are kept; the mean over seeds, shaded from the lowest "
+            "to the highest.",
         )
     )
 
@@ -145,7 +147,7 @@ def _kept(test: pd.DataFrame, val: pd.DataFrame, accuracy: float) -> list[str]:
     seeds = list(test.groupby("seed"))
     found: dict[Choose, list[Kept]] = {reject_safely: [], reject_below: []}
     for name, seed in seeds:
-        chosen = val[val["seed"] == name]
+        chosen = val[val["seed"] == name].drop_duplicates("group")
         if chosen.empty:
             continue
         for choose, kept in found.items():

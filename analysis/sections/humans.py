@@ -16,6 +16,8 @@ from analysis.sections.gallery import write_gallery
 from analysis.statistics.intervals import Interval
 
 _AGAINST = {"human1": "as human1", "human2": "as human2", "agreed": "where both agree"}
+# On which images alone an arm is held against labels.
+_ALONE = "leak-free"
 _COLUMNS = ["human1", "human2", "agreed", "either", "truth"]
 _NOBODY = "There is no human baseline: this data set has no images that two people read."
 
@@ -91,8 +93,15 @@ def write_humans(page: Page, chapter: Chapter) -> None:
     order = sorted(order, key=lambda r: list(chapter.names).index(r) if r in chapter.names else -1)
     rows = []
     for reader in order:
-        shares = [wide["estimate"].get((reader, c, "all"), float("nan")) for c in _COLUMNS]
-        row = [chapter.names.get(reader, reader), *map(percent, shares)]
+        # Of labels an arm has leak-free ones alone.
+        shares = [
+            wide["estimate"].get((reader, c, "all"), wide["estimate"].get((reader, c, _ALONE)))
+            for c in _COLUMNS
+        ]
+        row = [
+            chapter.names.get(reader, reader),
+            *(percent(float("nan") if one is None else one) for one in shares),
+        ]
         clean = table[(table["reader"] == reader) & (table["against"] == "agreed")]
         clean = clean[clean["leak"] == "leak-free"]
         ends = clean[["estimate", "low", "high"]].itertuples(index=False, name=None)

@@ -8,6 +8,7 @@ from analysis.page.formats import count
 from analysis.page.page import code
 from analysis.sections.chapter import Chapter
 from analysis.statistics.comparison import Comparison
+from analysis.statistics.named import once_whole
 
 
 def planned(chapter: Chapter, pair: Comparison) -> str:
@@ -27,6 +28,11 @@ def planned(chapter: Chapter, pair: Comparison) -> str:
         return (
             f"**Planned?** No: the preset {preset} named {first} and {second}, but on {when}, when "
             f"a run of theirs had finished, so that this pair, too, {others}."
+        )
+    if {*named.arms} != {*pair.arms}:
+        return (
+            f"**Planned?** No: the preset {preset} named two others in time, on {when}, which have "
+            f"no seed in common yet; this pair, chosen by validation, {others}."
         )
     at = " and ".join(str(n) for n in looks)
     text = (
@@ -54,10 +60,11 @@ def planned(chapter: Chapter, pair: Comparison) -> str:
 def looked_at(chapter: Chapter) -> str:
     """How often the test part was looked at, as far as the store knows."""
     digest = chapter.section.digest
-    tables = (chapter.results.runs, chapter.results.ensembles)
+    results = chapter.results
+    tables = (results.runs, results.ensembles, once_whole(results))
     read = sum(int((t["tags.data_digest"] == digest).sum()) for t in tables if len(t))
     return (
         f"**Looked at**: {count(read, 'run')} read the test part of this data set, and "
-        f"{count(chapter.results.reports, 'report was', 'reports were')} written before this one. "
+        f"{count(results.reports, 'report was', 'reports were')} written before this one. "
         "What is chosen after such a look is not chosen blindly."
     )

@@ -40,11 +40,13 @@ def _sample(chapter: Chapter, pair: Comparison, variance: float) -> str:
 
 def _tables(page: Page, chapter: Chapter, pair: Comparison, found: Components) -> None:
     first, second = chapter.names[pair.first], chapter.names[pair.second]
-    seed, image, both = found.seed, found.image / pair.images, found.both / pair.images
+    # Identical images are one.
+    images = pair.difference.groups
+    seed, image, both = found.seed, found.image / images, found.both / images
     whole = (seed + image + both) or float("nan")
     page.text(
         f"Where the spread of `{first}` minus `{second}` comes from, for one seed on "
-        f"{pair.images:,} images."
+        f"{images:,} different images."
     )
     page.table(
         ["from", "standard deviation, points", "percent of the variance"],
@@ -62,9 +64,9 @@ def _tables(page: Page, chapter: Chapter, pair: Comparison, found: Components) -
         ),
     )
     page.text(
-        "How many test images would show a true difference four times out of five, at 5%, with a "
-        "spread like this one and as many arms as here. Where there is no number more images do "
-        "not help: more seeds do."
+        "How many different test images would show a true difference four times out of five, at "
+        "5%, with a spread like this one and as many arms as here. Where there is no number more "
+        "images do not help: more seeds do."
     )
     others = max(len(chapter.arms) - 1, 1)
     page.table(

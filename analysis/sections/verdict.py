@@ -33,6 +33,11 @@ def write_verdict(page: Page, chapter: Chapter) -> None:
 def answer(chapter: Chapter) -> str:
     """One sentence: of the pairs that differ in the loss alone, the one that validates best."""
     if chapter.headline is None:
+        if chapter.pairs:
+            return (
+                "No pair of CTC and cross-entropy + stop is there to compare; those below are of "
+                "other losses."
+            )
         return (
             "There is nothing to compare yet: no two arms that differ in the loss alone have a "
             "seed and a leak-free test image in common."
@@ -50,7 +55,7 @@ def _sentence(chapter: Chapter, compared: Comparison) -> str:
     chosen = "the pair chosen by validation"
     if compared.level is not None:
         many = f", by itself at {100 * compared.level:.2g}%"
-    if chapter.named and chapter.named.in_time:
+    if chapter.named and chapter.named.in_time and {*chapter.named.arms} == {*compared.arms}:
         chosen = "the pair named before the runs"
     p = compared.p_adjusted
     # Beside the level of an early look, "below 0.001" would say too little.

@@ -83,7 +83,8 @@ def reject_safely(
 ) -> Kept:
     """A confidence at and above which new readings are right this often, with 95%.
 
-    confidences, right: of the same readings, one or more. accuracy: in 0..1.
+    confidences, right: of the same readings, one or more, none of them of identical images: those
+        count once. accuracy: in 0..1.
 
     Chosen by tests in a fixed order (Angelopoulos et al., 2021, "Learn then Test"): the threshold
     is lowered confidence by confidence, as long as so few wrong readings among those kept would be
@@ -110,22 +111,31 @@ def reject_safely(
 
 
 def reliability(
-    confidences: Sequence[float] | pd.Series, right: Sequence[bool] | pd.Series, bins: int = 10
+    confidences: Sequence[float] | pd.Series,
+    right: Sequence[bool] | pd.Series,
+    bins: int = 10,
+    images: Sequence[object] | pd.Series | None = None,
 ) -> pd.DataFrame:
     """How often readings are right that are so confident, in bins of about as many readings each.
 
     confidences, right: of the same readings, one or more. Bins whose ends are the same are one.
+    images: of which image each is, where several are of one, or of identical ones; by default each
+        is of its own.
 
     Columns: readings (how many), confidence (their mean), and the share that is right with its
-    95% interval: estimate, low, high. Ordered by confidence.
+    95% interval: estimate, low, high. Ordered by confidence. The interval is that of one reading
+    an image: seeds that read alike say no more than one of them, those that do not say more.
     """
     sure, hit = np.asarray(confidences, float), np.asarray(right, bool)
+    of = pd.Series(range(len(sure)) if images is None else np.asarray(images))
     shares, means = calibration_curve(hit, sure, n_bins=bins, strategy="quantile")
     # How many it took for each: it has the ends of its bins from here, and leaves empty ones out.
     inner = np.percentile(sure, np.linspace(0, 1, bins + 1) * 100)[1:-1]
-    sizes = np.bincount(np.searchsorted(inner, sure))
+    bin_of = np.searchsorted(inner, sure)
+    sizes = np.bincount(bin_of)
     sizes = sizes[sizes > 0]
-    found = [share(round(s * n), int(n)) for s, n in zip(shares, sizes, strict=True)]
+    different = of.groupby(bin_of).nunique()
+    found = [share(round(s * n), int(n)) for s, n in zip(shares, different, strict=True)]
     return pd.DataFrame(
         {
             "readings": sizes,

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from analysis.statistics.contest import Contest
-from analysis.statistics.intervals import MARGIN, Difference, Interval, paired_difference
+from analysis.statistics.intervals import MARGIN, Difference, paired_difference
 from analysis.statistics.looks import levels
 from analysis.statistics.named import Named
 from analysis.statistics.planning import Components, between_folds, components
@@ -18,7 +18,6 @@ from analysis.statistics.significance import (
     exact_mcnemar,
     holm,
     judge,
-    probability_of_improvement,
 )
 from analysis.tables.arms import Section, arms
 
@@ -38,7 +37,6 @@ class Comparison:
         itself it holds for a pair that was chosen without looking at the test part.
     p_exact: the same for the seeds that were run and no others (McNemar); with one seed it is `p`.
     p_equivalent: against "a difference of the margin or more".
-    improvement: how likely a run of the first is above one of the second; None with one seed.
     family: how many comparisons were corrected together.
     p_adjusted, p_equivalent_adjusted: corrected for the family (Holm).
     visible: the smallest true difference that would have been shown with a power of 80%, at the 5%
@@ -61,7 +59,6 @@ class Comparison:
     p: float
     p_exact: float
     p_equivalent: float
-    improvement: Interval | None
     family: int
     p_adjusted: float
     p_equivalent_adjusted: float
@@ -78,7 +75,6 @@ class Comparison:
 
     def turned(self) -> Comparison:
         """The same with first and second exchanged."""
-        chance = self.improvement
         return replace(
             self,
             arms=self.arms[::-1],
@@ -87,7 +83,6 @@ class Comparison:
             losses=self.losses[::-1],
             run_ids=self.run_ids[::-1],
             difference=self.difference.turned(),
-            improvement=chance and Interval(1 - chance.estimate, 1 - chance.high, 1 - chance.low),
             judgement=replace(self.judgement, direction=-self.judgement.direction),
         )
 
@@ -95,6 +90,7 @@ class Comparison:
 def comparisons(section: Section, among: Contest, named: Named | None = None) -> list[Comparison]:
     """Every two arms of a section that differ in the loss alone, and what comes with it.
 
+    The pair that was named in time is there in any case.
     named: the comparison that was named before the runs. Where it was, and there are as many seeds
     as at one of its looks, it is tested by itself; all others are one family.
     """
@@ -107,6 +103,10 @@ def comparisons(section: Section, among: Contest, named: Named | None = None) ->
                 compared = compare(among, a, b, margin)
                 if compared is not None:
                     found.append(compared)
+    # Arms that start from readers of their own are no twins; whoever names them asks for it.
+    if named and named.in_time and not any({*pair.arms} == {*named.arms} for pair in found):
+        compared = compare(among, *named.arms, margin)
+        found += [compared] if compared is not None else []
     alone = [_by_itself(pair, named) if named else None for pair in found]
     family = iter(corrected([p for p, one in zip(found, alone, strict=True) if one is None]))
     return [one or next(family) for one in alone]
@@ -190,11 +190,6 @@ def compare(among: Contest, first: str, second: str, margin: float = MARGIN) -> 
     exact = exact_mcnemar(right_a, right_b, groups)
     p = exact if difference.one_seed else max(difference.p_different(), exact)
     equivalent = difference.p_equivalent(margin)
-    improvement = None
-    if not difference.one_seed:
-        improvement = probability_of_improvement(
-            *(list(r.mean(axis=1)) for r in (right_a, right_b))
-        )
     runs_a, runs_b = (
         tuple(sorted(made_by[seed, fold] for seed in seeds for fold in folds)) for made_by in (a, b)
     )
@@ -211,7 +206,6 @@ def compare(among: Contest, first: str, second: str, margin: float = MARGIN) -> 
         p=p,
         p_exact=exact,
         p_equivalent=equivalent,
-        improvement=improvement,
         family=1,
         p_adjusted=p,
         p_equivalent_adjusted=equivalent,

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import pandas as pd
+
 from analysis.tables.arms import Section
 from analysis.tables.load import Results
 from analysis.tables.primaries import Primary
+
+_OF_ENDED = ("tags.data_digest", "end_time")
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,13 @@ def _arms(primary: Primary, section: Section) -> tuple[str, str] | None:
 def _first_end(arms: tuple[str, str], section: Section, results: Results) -> datetime:
     """When the first run of these arms had finished, also where it was made again since."""
     hashes = section.runs.loc[section.runs["arm"].isin(arms), "tags.run_hash"]
-    ends = results.runs.loc[results.runs["tags.run_hash"].isin(hashes), "end_time"]
-    first: datetime = ends.min()
+    ended = [results.runs, once_whole(results)]
+    ends = [table.loc[table["tags.run_hash"].isin(hashes), "end_time"] for table in ended]
+    first: datetime = pd.concat([one for one in ends if len(one)]).min()
     return first
+
+
+def once_whole(results: Results) -> pd.DataFrame:
+    """The runs and ensembles that were finished once and do not count any more."""
+    found = results.unfinished.reindex(columns=["status", "tags.run_hash", *_OF_ENDED])
+    return found[found["status"].astype(str).str.startswith("FINISHED") & found.notna().all(axis=1)]

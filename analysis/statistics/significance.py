@@ -8,10 +8,8 @@ from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
-from scipy.stats import mannwhitneyu, norm
 
-from analysis.statistics.intervals import MARGIN, Difference, Interval
+from analysis.statistics.intervals import MARGIN, Difference
 
 ALPHA = 0.05
 
@@ -90,26 +88,3 @@ def exact_mcnemar(
     seen = abs(int(gain.sum()))
     far = np.abs(np.arange(-reach, reach + 1)) >= seen
     return min(1.0, float(chances[far].sum()))
-
-
-def probability_of_improvement(first: Sequence[float], second: Sequence[float]) -> Interval:
-    """How likely a run of the first arm scores above one of the second, ties by half.
-
-    first, second: a score a seed. Agarwal et al. (2021) ask for it; it is Mann and Whitney's U as a
-    share. The interval is Newcombe's (2006, method 5), which is no point where all runs of one arm
-    are above all of the other.
-    """
-    pairs = len(first) * len(second)
-    seen = float(mannwhitneyu(first, second).statistic) / pairs
-    more = (len(first) + len(second)) / 2 - 1
-
-    def excess(truth: float, sign: float) -> float:
-        of_runs = 1 + more * ((1 - truth) / (2 - truth) + truth / (1 + truth))
-        return sign * (truth - seen) - float(
-            norm.isf(0.025) * np.sqrt(truth * (1 - truth) * of_runs / pairs)
-        )
-
-    # A hair from the ends, where nothing varies and all would seem to fit.
-    low = brentq(excess, 0.0, min(seen, 1 - 1e-9), args=(-1.0,)) if seen > 0 else 0.0
-    high = brentq(excess, max(seen, 1e-9), 1.0, args=(1.0,)) if seen < 1 else 1.0
-    return Interval(seen, float(low), float(high))

@@ -28,7 +28,10 @@ from analysis.tracking_server import MADE_AS
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-_UNFINISHED = ["run_id", "tags.mlflow.runName", "status"]
+_UNFINISHED = [
+    *("run_id", "tags.mlflow.runName", "status"),
+    *("tags.run_hash", "tags.data_digest", "end_time"),
+]
 
 _Read = TypeVar("_Read")
 
@@ -58,7 +61,8 @@ class Results:
         image among those learnt from or selected on), part (the list it stands in), changed (its
         label was, on purpose).
     readers: a row a data set, reader and image: data_digest, reader, filename, reading.
-    unfinished: a row a run or ensemble that does not count, with its status.
+    unfinished: a row a run or ensemble that does not count, with its status, which begins with
+        FINISHED where it was whole once.
     ensembles: a row an evaluation of several runs, or of several views, together, indexed by its
         id, with `tags.*`, `metrics.*`, and `members`: for each its run_id, parameters, reading_ms.
         What it read stands in `predictions`.
@@ -126,7 +130,7 @@ def load(out: Path, complete: Complete = as_written) -> Results:
             {run_id: predictions[run_id] for run_id in [*runs.index, *together]}
         ),
         readers=_readers(runs),
-        unfinished=pd.concat(uncounted)[_UNFINISHED],
+        unfinished=pd.concat(uncounted).reindex(columns=_UNFINISHED),
         ensembles=ensembles.assign(members=pd.Series({k: v for k, (v, _) in together.items()})),
         searches=searches,
         history=partial(_history, store),

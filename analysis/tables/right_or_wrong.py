@@ -15,9 +15,10 @@ def right_or_wrong(results: Results) -> pd.DataFrame:
 
     The rows are the images of test parts, and, with the split `agreed`, those that two people read
     alike; right is what the label says, or these people. Missing where the run did not read the
-    image. group, clean: as in Results, except that people's images have no label to be leaked by:
-    they are clean where training has no identical image. A column more for each published output,
-    under its name, on the images that two people read alike.
+    image. group, clean: as in Results for runs without changed labels, if there are any, except
+    that people's images have no label to be leaked by: they are clean where training has no
+    identical image. A column more for each published output, under its name, on the images that two
+    people read alike.
     """
     made = [table for table in (results.runs, results.ensembles) if not table.empty]
     digests = pd.concat([table["tags.data_digest"] for table in made]).rename("data_digest")
@@ -29,9 +30,13 @@ def right_or_wrong(results: Results) -> pd.DataFrame:
     both = pd.concat([tested, agreed])
     both["right"] = (both["reading"] == both["truth"]).astype(int)
     both["clean"] = both["clean"].astype(int)
-    wide = both.pivot(index=_IMAGE, columns="run_id", values="right").astype("Int64")
+    # Changed labels conflict with those of copies: what they leave clean is no matter of the image.
+    changed = both.groupby("run_id", observed=True)["changed"].transform("any")
+    about = both.loc[changed.sort_values(kind="stable").index].drop_duplicates(_IMAGE[:3])[_IMAGE]
+    wide = both.pivot(index=_IMAGE[:3], columns="run_id", values="right").astype("Int64")
     order = [run_id for run_id in digests.index if run_id in wide]
-    found = wide[order].reset_index().rename_axis(columns=None)
+    found = about.merge(wide[order].reset_index().rename_axis(columns=None), on=_IMAGE[:3])
+    found = found.sort_values(_IMAGE, ignore_index=True)
     return found.merge(_published(results.readers, people), how="left", on=_IMAGE[:3])
 
 

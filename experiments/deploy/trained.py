@@ -184,8 +184,10 @@ def _validation(images: Images, readings: dict[int, Reading]) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["confidence", "right"])
-    surest_first = sorted(readings.items(), key=lambda item: -item[1].confidence)
-    for index, reading in surest_first:
+    # Of identical images the first stands for all.
+    first = {images.groups[index]: index for index in reversed(list(readings))}
+    alone = [(index, readings[index]) for index in first.values()]
+    for index, reading in sorted(alone, key=lambda item: -item[1].confidence):
         right = exact_match([images.rows[index].label or ""], [reading.text])
         rows.writerow([confidence_text(reading.confidence), int(right)])
     return text.getvalue()

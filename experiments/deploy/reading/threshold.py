@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import NamedTuple
 
-from analysis.record import PREDICTIONS, confidence_text
+from analysis.record import IMAGES, PREDICTIONS, confidence_text
 from analysis.statistics.calibration import Kept, UnreachableError, reject_below, reject_safely
 from experiments.errors import UserError
 
@@ -31,6 +31,11 @@ def reject_threshold(artifacts: Path, accuracy: float) -> Threshold:
     Never by its test or human-read images. Raises UserError with the best that can be had.
     """
     confidences, right = _on_validation(artifacts)
+    if not right:
+        raise UserError(
+            "an accuracy: no validation image is left that no member learnt from; name one run, or "
+            "train with a larger validation part"
+        )
     try:
         safe = reject_safely(confidences, right, accuracy)
         return Threshold(safe, reject_below(confidences, right, accuracy))
@@ -44,16 +49,29 @@ def reject_threshold(artifacts: Path, accuracy: float) -> Threshold:
 
 
 def _on_validation(artifacts: Path) -> tuple[list[float], list[bool]]:
-    """How sure it was of each image of its validation part, and whether it was right."""
+    """How sure it was of each image of its validation part, and whether it was right.
+
+    Of identical images the first stands for all.
+    """
     if (artifacts / PREDICTIONS).is_file():
-        with (artifacts / PREDICTIONS).open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["split"] == "val"]
+        groups = {row["filename"]: row["group"] for row in _validated(artifacts / IMAGES)}
+        rows = _validated(artifacts / PREDICTIONS)
+        first = {groups[row["filename"]]: row for row in reversed(rows)}
+        rows = [row for row in rows if first[groups[row["filename"]]] is row]
         right = [row["truth"] == row["reading"] for row in rows]
     else:
-        with (artifacts / VALIDATION).open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = _rows(artifacts / VALIDATION)
         right = [row["right"] == "1" for row in rows]
     return [float(row["confidence"]) for row in rows], right
+
+
+def _validated(file: Path) -> list[dict[str, str]]:
+    return [row for row in _rows(file) if row["split"] == "val"]
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as opened:
+        return list(csv.DictReader(opened))
 
 
 def describe(threshold: Threshold) -> str:

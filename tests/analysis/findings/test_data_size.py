@@ -71,3 +71,14 @@ def test_runs_that_did_not_say_how_many_images_they_had_are_left_out():
     assert growths(section(old, a_run("ctc", 100, 100, 0, 0.5))) == []
     older = [{k: v for k, v in run.items() if k != "metrics.train.images"} for run in RUNS]
     assert growths(section(*older)) == []
+
+
+def test_epochs_alone_make_no_growth_and_of_as_many_images_the_longest_counts():
+    # Seeds have one image more or fewer, by chance.
+    two = [a_run("ctc", 0, had, seed, 0.5, epochs=str(epochs)) for epochs in (1, 2)
+           for seed, had in enumerate((269, 268 + epochs))]  # fmt: skip
+    assert growths(section(*two)) == []
+    few = a_run("ctc", 100, 100, 0, 0.3)
+    (found,) = growths(section(*two, few))
+    assert list(found.labels) == [100, 270]
+    assert "epochs=2" in found.labels[270]

@@ -19,7 +19,7 @@ from analysis.findings.humans import (
 )
 from analysis.statistics.significance import Verdict
 from analysis.tables import arms as tables
-from tests.analysis.test_report import CTC, RIGHT, results, run
+from tests.analysis.test_report import CTC, RIGHT, markdown, results, rows_of, run
 
 
 def readers(**by_reader: dict[str, str]) -> pd.DataFrame:
@@ -87,6 +87,17 @@ def test_agreement_by_what_is_written():
         "3 characters": {"images": 2, "alike": 1},
     }
     assert (table["low"] < table["estimate"] + 1e-9).all()
+
+
+def test_every_sign_that_somebody_read_is_a_kind_of_its_own():
+    table = readers(
+        human1={"a": "12,5", "b": "1/2", "c": "3%", "d": "7"},
+        human2={"a": "125", "b": "1/2", "c": "3", "d": "7"},
+    )
+    found = agreement_by_kind(side_by_side(table)).set_index("kind")
+    assert found.loc["digits only", "images"] == 1
+    signs = {kind: row["alike"] for kind, row in found.iterrows() if kind.startswith("with")}
+    assert signs == {"with '%'": 0, "with ','": 0, "with '/'": 1}
 
 
 # --- beside the arms
@@ -206,6 +217,22 @@ def test_the_images_that_people_read_differently():
     label = row.popitem()
     assert row == {"human1": "4", "human2": "9", "output1": "9", "truth": "9"}
     assert label == ("ctc columns small_cnn none", "4")
+
+
+def test_people_who_agree_on_everything_leave_no_image_to_show():
+    base, built = beside(PEOPLE | {"human2": PEOPLE["human1"]})
+    table = disputed(base)
+    assert len(table) == 0
+    assert "truth" in table
+    assert "### Beside the people" in markdown(built)
+
+
+def test_an_arm_is_held_against_labels_where_training_has_no_copy():
+    _, built = beside()
+    rows = rows_of(markdown(built), "reader")
+    # h4 alone is labelled and leak-free: one run of two reads it as its label.
+    (truth,) = (row[5] for row in rows if row[0].startswith("ctc") and len(row) == 7)
+    assert truth == "50.0"
 
 
 def test_without_people_there_is_no_baseline():

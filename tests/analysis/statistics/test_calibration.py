@@ -186,3 +186,11 @@ def test_by_hand_the_steps_are_means_of_those_out_of_order():
     # 0.6 is wrong behind 0.5, which is right: both are worth a half.
     found = calibrated([0.4, 0.5, 0.6, 0.9], [False, True, False, True], [0.1, 0.55, 0.9, 1.0])
     assert found == pytest.approx([0.0, 0.5, 1.0, 1.0])
+
+
+def test_seeds_that_read_alike_prove_no_more_than_one():
+    sure, right, images = [0.9] * 50, [True] * 40 + [False] * 10, list(range(50))
+    one = reliability(sure, right)
+    ten = reliability(sure * 10, right * 10, images=images * 10)
+    assert ten["readings"].tolist() == [500]
+    assert ten[["estimate", "low", "high"]].equals(one[["estimate", "low", "high"]])

@@ -1,5 +1,6 @@
 """Which comparison was named before the runs, and what that changes in the report."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -80,6 +81,50 @@ def test_what_was_named_in_time_is_the_answer_and_stands_by_itself():
     rows = comparisons(read_chapters(found))
     assert rows["planned"].tolist() == rows["headline"].tolist()
     assert rows["planned"].sum() == 1
+
+
+def test_a_pair_that_was_named_is_the_answer_though_its_arms_are_no_twins():
+    """As where each starts from a reader of its own."""
+    found = built([primary(second=(CE, "40"))])
+    (alone,) = (pair for pair in pairs(found) if pair.level is not None)
+    assert ["epochs=20" in alone.first, "epochs=40" in alone.first] != [
+        "epochs=20" in alone.second,
+        "epochs=40" in alone.second,
+    ]
+    page = build(found, read_chapters(found)).markdown()
+    assert "the pair named before the runs" in page
+    assert "**Planned?** Yes" in page
+
+
+def test_where_the_named_pair_cannot_be_compared_nothing_else_is_called_planned():
+    found = built([primary(second=(CE, "40"))])
+    # Of cross-entropy's 40 epochs other seeds than of CTC's 20.
+    other = found.runs.index[(found.runs["config.epochs"] == "40")]
+    found.runs.loc[other, "config.seed"] = ["7", "7", "8", "8"]
+    page = build(found, read_chapters(found)).markdown()
+    assert "the pair named before the runs" not in page
+    assert "**Planned?** No: the preset `mine` named two others in time" in page
+
+
+def test_a_run_that_was_made_again_had_finished_before_all_the_same():
+    """What it read was seen before the comparison was named."""
+    found = built([primary(at=0)])
+    assert of(found)[1].in_time
+    again = {
+        "run_id": "first",
+        "status": "FINISHED, but made again since",
+        "tags.run_hash": "ctc-20-0",
+        "tags.data_digest": "d1",
+        "end_time": pd.Timestamp(hours(-1)),
+    }
+    late = replace(found, unfinished=pd.DataFrame([again | {"tags.mlflow.runName": "ctc"}]))
+    assert not of(late)[1].in_time
+    text = {way: build(one, read_chapters(one)).markdown() for way, one in enumerate((found, late))}
+    assert "**Looked at**: 8 runs" in text[0]
+    assert "**Looked at**: 9 runs" in text[1]
+    # One that never ended had shown nothing.
+    began = pd.DataFrame([again | {"status": "KILLED"}])
+    assert of(replace(found, unfinished=began))[1].in_time
 
 
 @pytest.mark.slow

@@ -20,7 +20,6 @@ from analysis.statistics.significance import (
     exact_mcnemar,
     holm,
     judge,
-    probability_of_improvement,
 )
 from tests.analysis.statistics.test_intervals import world
 
@@ -159,31 +158,3 @@ def test_a_judgement_needs_its_test():
     assert (alike.verdict, alike.direction, alike.margin) == (Verdict.EQUIVALENT, 0, 0.02)
     small = judge(found, 0.01, 0.01)
     assert (small.verdict, small.within_margin) == (Verdict.SHOWN, True)
-
-
-# --- probability of improvement
-
-
-def test_the_probability_of_improvement_counts_pairs_of_runs():
-    # 0.9 above 0.8 and 0.85; 0.85 above 0.8 and level with 0.85: 3.5 of 4.
-    found = probability_of_improvement([0.9, 0.85], [0.8, 0.85])
-    assert found.estimate == 3.5 / 4
-    assert 0 < found.low < 0.5 < found.estimate < found.high < 1
-
-
-@pytest.mark.parametrize("runs", [1, 2, 5])
-def test_all_above_all_is_no_certainty(runs):
-    best = probability_of_improvement([0.9] * runs, [0.8] * runs)
-    worst = probability_of_improvement([0.8] * runs, [0.9] * runs)
-    assert (best.estimate, best.high, worst.estimate, worst.low) == (1, 1, 0, 0)
-    assert best.low < 0.99
-    assert worst.high == pytest.approx(1 - best.low, abs=1e-6)
-
-
-def test_newcombes_interval_solves_his_equation():
-    found = probability_of_improvement([1, 2, 5, 6], [0, 3, 4])
-    for end in (found.low, found.high):
-        variance = end * (1 - end) / 12
-        variance *= 1 + 2.5 * ((1 - end) / (2 - end) + end / (1 + end))
-        distance = abs(end - found.estimate)
-        assert distance == pytest.approx(1.959964 * variance**0.5, rel=1e-5)

@@ -55,3 +55,20 @@ def test_runs_on_two_data_sets_do_not_mix():
     for digest, run_id in zip(("d1", "d2"), made.runs.index, strict=True):
         read = found[found[run_id].notna()]
         assert set(read["data_digest"]) == {digest}
+
+
+def test_an_image_is_one_row_whatever_changed_labels_leave_clean():
+    """A changed label conflicts with that of an identical image, which then judges nobody."""
+    noisy = {n: (truth, group, n not in ("t2", "t3")) for n, (truth, group, _) in TEST.items()}
+    changed = run({"loss": "noisy"}, 0, ["12"] * 6, images=noisy)
+    changed[1][1]["changed"] = True
+    made = results([changed, *four_runs()], people={})
+    found = right_or_wrong(made)
+    assert found["filename"].tolist() == sorted(
+        TEST, key=lambda n: found["filename"].tolist().index(n)
+    )
+    assert sorted(found["filename"]) == sorted(TEST)
+    assert found[list(made.runs.index)].notna().all(axis=None)
+    assert found.set_index("filename")["clean"].to_dict() == {
+        n: int(clean) for n, (_, _, clean) in TEST.items()
+    }
