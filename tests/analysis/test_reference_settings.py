@@ -34,10 +34,14 @@ AS_IT_IS = "as it is"
 METRICS = ["val", "test", "test_clean", "agreed"]
 
 
-def part_of(run):
+# What a run of a preset that starts from another one is.
+STARTED = {"parts": "after the embedded strings", "seed_112": "the published recipe"}
+
+
+def part_of(run, started):
     """The row's name of an arm."""
     if isinstance(run.get("start"), str):
-        return "after the embedded strings"
+        return started
     if run["loss"] == "hybrid":
         return "CTC on the columns (hybrid)"
     changed = [name for (key, value), name in CHANGED.items() if run.get(key) == value]
@@ -52,7 +56,9 @@ def made(preset):
     assert set(right.columns[5:]) == {*runs["run_id"], *PUBLISHED}
     if "members" in runs:
         runs = runs[runs["members"].isna()]
-    runs = runs.assign(arm=runs["loss"] + " | " + runs.apply(part_of, axis=1))
+    runs = runs.assign(
+        arm=runs["loss"] + " | " + runs.apply(part_of, axis=1, started=STARTED.get(preset))
+    )
     assert not runs.duplicated(["arm", "seed"]).any()
     clean = right[(right["split"] == "test") & (right["clean"] == 1)]
     # The very images of the planned comparison.
