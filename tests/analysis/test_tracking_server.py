@@ -21,8 +21,8 @@ HANGS = "hangs"
 class Fake:
     """answers: what it answers to the next requests, (status, content); the last stays."""
 
-    def __init__(self, port=0):
-        self.answers, self.asked = [(200, {})], []
+    def __init__(self, port=0, answers=((200, {}),)):
+        self.answers, self.asked = list(answers), []
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -85,8 +85,7 @@ def test_it_waits_for_one_that_is_not_there_yet(fake, caplog):
     again = []
 
     def start():
-        again.append(Fake(port))
-        again[0].answers = [(200, {"run": RUN})]
+        again.append(Fake(port, [(200, {"run": RUN})]))
 
     threading.Timer(0.3, start).start()
     try:

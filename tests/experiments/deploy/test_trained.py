@@ -116,6 +116,8 @@ def test_a_threshold_is_the_same_from_a_run_and_from_its_reader(tmp_path):
     heads = "split,filename,truth,reading,confidence,label_loss\n"
     rows = [f"val,{n}.png,1,{1 if right else 7},{c:.6g},0\n" for n, (c, right) in enumerate(sure)]
     (run / "predictions.csv").write_text(heads + "".join(rows) + "test,x.png,1,7,1,0\n")
+    rows = [f"val,{n}.png,{n},0,train,0\n" for n in range(len(sure))]
+    (run / "images.csv").write_text("split,filename,group,clean,part,changed\n" + "".join(rows))
     rows = [f"{c:.6g},{right}\n" for c, right in sure]
     (reader / "validation.csv").write_text("confidence,right\n" + "".join(rows))
     found = reject_threshold(reader, 0.95)

@@ -288,20 +288,25 @@ def test_a_name_of_odd_bytes_is_printed_on_one_line(capsys, tmp_path):
 @pytest.fixture
 def told(store):
     """Put other predictions into the run's record, for as long as a test takes."""
-    file = store.artifacts("columns") / "predictions.csv"
-    before = file.read_text()
+    folder = store.artifacts("columns")
+    before = {name: (folder / name).read_text() for name in ("predictions.csv", "images.csv")}
     client = MlflowClient(f"sqlite:///{store.out / 'mlflow.db'}")
 
-    def write(text):
-        file.write_text(text)
+    def write(texts):
+        for name, text in texts.items():
+            (folder / name).write_text(text)
         # As whole as the ones before.
         run = store.runs["columns"]
         recorded = json.loads(client.get_run(run).data.tags[DIGESTS])
-        client.set_tag(run, DIGESTS, json.dumps(recorded | {file.name: digest(file)}))
+        recorded |= {name: digest(folder / name) for name in texts}
+        client.set_tag(run, DIGESTS, json.dumps(recorded))
 
     def write_rows(rows):
-        head = "split,filename,truth,reading,confidence,label_loss\n"
-        write(head + "".join(f"{','.join(map(str, row))},0.1\n" for row in rows))
+        read = ["split,filename,truth,reading,confidence,label_loss"]
+        read += [f"{','.join(map(str, row))},0.1" for row in rows]
+        images = ["split,filename,group,clean,part,changed"]
+        images += [f"{row[0]},{row[1]},{n},1,train,0" for n, row in enumerate(rows)]
+        write({"predictions.csv": "\n".join(read) + "\n", "images.csv": "\n".join(images) + "\n"})
 
     yield write_rows
     write(before)
