@@ -49,6 +49,10 @@ PAIRS = [
         *("claim", "latent LSTM, filled behind the stop, 7 time steps", "7 time steps"),
         *("published decoder, 7 columns", "7 time steps"),
     ),
+    Pair(
+        *("seed_112", "the published recipe", "the published recipe"),
+        *("published recipe, ResNet18", "published recipe, ResNet18"),
+    ),
     Pair("claim", "as it is", "7 time steps", "30 columns", "7 time steps"),
 ]
 

@@ -32,6 +32,6 @@ def test_what_is_said_of_it(found):
         ("ce_stop, 30 columns", "ctc, 7 time steps")
     ]
     highest = 100 * max(lead["high"] for lead in others if lead not in ahead)
-    assert highest < 2
+    assert highest < 3
     for name in ("RESULTS.md", "README.md"):
-        assert "all lie below 2 but" in " ".join((ROOT / name).read_text(encoding="utf-8").split())
+        assert "all lie below 3 but" in " ".join((ROOT / name).read_text(encoding="utf-8").split())
