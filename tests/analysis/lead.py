@@ -51,7 +51,7 @@ PAIRS = [
     ),
     Pair(
         *("seed_112", "the published recipe", "the published recipe"),
-        *("published recipe, ResNet18", "published recipe, ResNet18"),
+        *("published recipe, ResNet18", "the same recipe"),
     ),
     Pair("claim", "as it is", "7 time steps", "30 columns", "7 time steps"),
 ]

@@ -39,7 +39,7 @@ def test_what_validation_was_at_the_end_of_each_cycle(section, loss):
 def test_the_difference(section):
     found = compare(AMONG, *(f"{loss} | the published recipe" for loss in ARMS))
     d = found.difference
-    ends = (f"{100 * x:+.1f}" for x in (d.estimate, d.low, d.high))
+    ends = [f"{100 * x:+.1f}" for x in (d.estimate, d.low, d.high)]
     p = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.2g}"
     assert "minus CTC: {} points** (95% interval {} to {}".format(*ends) in section
     assert p in section
