@@ -31,7 +31,7 @@ def write_verdict(page: Page, chapter: Chapter) -> None:
 
 
 def answer(chapter: Chapter) -> str:
-    """One sentence: of the pairs that differ in the loss alone, the one that validates best."""
+    """One sentence, about the pair that was named or else that of `best_by_validation`."""
     if chapter.headline is None:
         if chapter.pairs:
             return (
@@ -53,6 +53,8 @@ def _sentence(chapter: Chapter, compared: Comparison) -> str:
     first, second = (f"**{chapter.names[x]}**" for x in (compared.first, compared.second))
     many = f" after correction for {compared.family} comparisons" if compared.family > 1 else ""
     chosen = "the pair chosen by validation"
+    if len({pair.seeds for pair in chapter.pairs}) > 1:
+        chosen += " among those with the most seeds"
     if compared.level is not None:
         many = f", by itself at {100 * compared.level:.2g}%"
     if chapter.named and chapter.named.in_time and {*chapter.named.arms} == {*compared.arms}:

@@ -158,14 +158,14 @@ def headline(
 
 
 def best_by_validation(section: Section, pairs: list[Comparison]) -> Comparison | None:
-    """Of the pairs of `ctc` and `ce_stop` the one that reads the validation part best.
+    """Of the pairs of `ctc` and `ce_stop` with the most seeds the one that validates best.
 
-    By the mean of its two arms; None without such a pair. Mixtures of the two losses are no answer
-    to which of them to train with.
+    By the mean of its two arms: one seed is above the mean of several by luck alone. None without
+    such a pair. Mixtures of the two losses are no answer to which of them to train with.
     """
     scores = arms(section).set_index("arm")["val"]
     plain = [pair for pair in pairs if set(pair.losses) == {CTC, CROSS_ENTROPY}]
-    return max(plain, key=lambda pair: scores[list(pair.arms)].mean(), default=None)
+    return max(plain, key=lambda pair: (pair.seeds, scores[list(pair.arms)].mean()), default=None)
 
 
 def compare(among: Contest, first: str, second: str, margin: float = MARGIN) -> Comparison | None:

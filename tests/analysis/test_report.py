@@ -583,6 +583,20 @@ def test_the_pair_of_the_answer_is_chosen_by_validation_not_by_test():
     assert (best.first, best.second) == (f"{CE_LABEL} epochs=20", f"{CTC_LABEL} epochs=20")
 
 
+def test_a_pair_of_one_seed_is_no_answer_beside_one_of_two():
+    """It validates best by luck as soon as there are several of them."""
+    runs = [
+        run(arm | {"epochs": epochs}, seed, RIGHT, **scores(val, 1, 1, 0, 1))
+        for arm in (CTC, CE)
+        for epochs, val, seeds in (("20", 0.8, 2), ("40", 0.9, 1))
+        for seed in range(seeds)
+    ]
+    text = markdown(results(runs))
+    answer = next(line for line in text.splitlines() if "leak-free test images" in line)
+    assert "2 seeds" in answer
+    assert "chosen by validation among those with the most seeds" in answer
+
+
 def test_a_mixture_of_both_losses_is_never_the_answer():
     hybrid = CE | {"loss": "hybrid"}
     runs = [
