@@ -100,7 +100,7 @@ class Preset(Frozen):
     def points(self, seeds: list[int] | None = None) -> list[dict[str, Any]]:
         """The settings of every run, unchecked, `start` naming a stage.
 
-        The seeds are outermost, so that a whole comparison is there early.
+        The seeds are outermost and then the folds, so that a whole comparison is there early.
         """
         if any("seed" in axes for axes in self.grid):
             raise UserError("seed is no key of a grid; set seeds")
@@ -108,12 +108,14 @@ class Preset(Frozen):
         count = len(many) * sum(prod(map(len, axes.values())) for axes in self.grid)
         if count > _MOST_RUNS:
             raise UserError(f"grid: {count:,} runs are more than {_MOST_RUNS:,}; make it smaller")
-        found = [
-            merge(self.run | {"seed": seed}, dict(zip(axes, values, strict=True)))
-            for seed in many
-            for axes in self.grid
-            for values in product(*axes.values())
-        ]
+        found: list[dict[str, Any]] = []
+        for seed in many:
+            of_seed = [
+                merge(self.run | {"seed": seed}, dict(zip(axes, values, strict=True)))
+                for axes in self.grid
+                for values in product(*axes.values())
+            ]
+            found += sorted(of_seed, key=_fold)
         if not found:
             raise UserError("the grid has no runs; give each of its keys at least one value")
         return found
@@ -123,6 +125,12 @@ class Preset(Frozen):
         configs = [run_config(point, {}) for point in self.points(seeds)]
         # A point that stands in two grids is one run.
         return list({config.model_dump_json(): config for config in configs}.values())
+
+
+def _fold(point: dict[str, Any]) -> int:
+    # What is no number is refused later, in words.
+    fold = point.get("fold", 0)
+    return fold if isinstance(fold, int) else 0
 
 
 def load_preset(name: str) -> Preset:

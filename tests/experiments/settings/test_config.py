@@ -468,6 +468,20 @@ def test_a_grid_is_the_product_of_its_lists_and_grids_are_united():
     assert all((c.epochs, c.image.width) == (2, 96) for c in preset.expand())
 
 
+def test_within_a_seed_the_arms_of_one_fold_come_before_those_of_the_next():
+    """Also where each arm has a grid of its own."""
+    folds = {"split": ["kfold"], "folds": [10], "fold": [9, 0, 2]}
+    preset = Preset.model_validate(
+        {"seeds": 2, "grid": [{**folds, "loss": ["ctc"]}, {**folds, "loss": ["ce_stop"]}]}
+    )
+    assert [(c.seed, c.fold, c.loss) for c in preset.expand()] == list(
+        product([0, 1], [0, 2, 9], ["ctc", "ce_stop"])
+    )
+    wrong = Preset.model_validate({"grid": [{**folds, "fold": ["first", 0]}]})
+    with pytest.raises(UserError, match="fold"):
+        wrong.expand()
+
+
 def test_seeds_from_outside_replace_those_of_the_preset():
     preset = Preset.model_validate({"seeds": 5, "grid": [{"loss": ["ctc", "ce_stop"]}]})
     assert [(c.seed, c.loss) for c in preset.expand([7, 4])] == [
