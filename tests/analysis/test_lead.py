@@ -29,7 +29,8 @@ def test_what_is_said_of_it(found):
     _, *others = found.to_dict("records")
     ahead = [lead for lead in others if lead["shown"] and lead["estimate"] > 0]
     assert [(lead["first"], lead["second"]) for lead in ahead] == [
-        ("ce_stop, 30 columns", "ctc, 7 time steps")
+        ("ce_stop, mobilenet", "ctc, mobilenet"),
+        ("ce_stop, 30 columns", "ctc, 7 time steps"),
     ]
     highest = 100 * max(lead["high"] for lead in others if lead not in ahead)
     assert highest < 3

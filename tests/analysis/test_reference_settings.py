@@ -183,6 +183,8 @@ def test_what_each_part_is_worth():
         "ctc | AdamW to 0.003",
         "ce_stop | AdamW to 0.003",
         "ce_stop | no augmentation",
+        "ctc | mobilenet_v3_small",
+        "ce_stop | mobilenet_v3_small",
     }
 
 
