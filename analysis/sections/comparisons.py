@@ -41,6 +41,12 @@ def write_comparisons(page: Page, chapter: Chapter) -> None:
             if any(pair.one_seed for pair in pairs)
             else ""
         )
+        + (
+            " Each fold is a training of its own, judged by its own images: where there are more "
+            "folds than seeds they stand for the seeds, and the interval is for other folds."
+            if any(pair.difference.folds > 1 for pair in pairs)
+            else ""
+        )
     )
     page.table(
         [

@@ -33,7 +33,7 @@ def _sample(chapter: Chapter, pair: Comparison, variance: float) -> str:
         f"Between folds, whose runs learnt from other images, `{first}` minus `{second}` moves by "
         f"a standard deviation of {100 * variance**0.5:.2f} points more than their test images "
         "explain: the part of the training sample"
-        + (" and of the seed, which is one. " if pair.one_seed else ". ")
+        + (" and of the seed, which is one. " if pair.seeds == 1 else ". ")
         + "Folds share most of what they learn from, so that wholly other samples may do more."
     )
 

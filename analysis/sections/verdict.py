@@ -64,7 +64,7 @@ def _sentence(chapter: Chapter, compared: Comparison) -> str:
     shown = p_is(p) if compared.level in (None, ALPHA) else f"p = {p:.2g}"
     basis = (
         f"{signed(d.estimate)} points (95% interval {points(d)}; {shown}"
-        f"{many}; {count(compared.seeds, 'seed')}, {compared.images:,} leak-free test images, "
+        f"{many}; {_trainings(compared)}, {compared.images:,} leak-free test images, "
         f"{chosen})."
     )
     margin = margin_of(compared)
@@ -88,6 +88,11 @@ def _sentence(chapter: Chapter, compared: Comparison) -> str:
     if compared.one_seed:
         text += " **It holds for the one seed that was run, and says nothing about others.**"
     return text + _claimed_lead(chapter, compared)
+
+
+def _trainings(pair: Comparison) -> str:
+    seeds, folds = count(pair.seeds, "seed"), pair.difference.folds
+    return seeds if folds == 1 else f"{seeds}, over {folds} folds"
 
 
 def _claimed_lead(chapter: Chapter, compared: Comparison) -> str:

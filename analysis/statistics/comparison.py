@@ -12,6 +12,7 @@ from analysis.statistics.intervals import MARGIN, Difference, paired_difference
 from analysis.statistics.looks import levels
 from analysis.statistics.named import Named
 from analysis.statistics.planning import Components, between_folds, components
+from analysis.statistics.section_seeds import standing_for_seeds
 from analysis.statistics.significance import (
     ALPHA,
     Judgement,
@@ -42,7 +43,8 @@ class Comparison:
     visible: the smallest true difference that would have been shown with a power of 80%, at the 5%
         of the family divided by its size; None where not even 100 points would.
     judgement: what all this lets one say.
-    components: where the spread of the difference comes from; None with one seed.
+    components: where the spread of the difference comes from; None with one seed, and where folds
+        stand for seeds.
     sample: the variance of the difference that comes from the training sample; None with one fold.
     level: of one that was named before the runs and is tested by itself, how small `p` has to be
         at this number of seeds; None for one of the family.
@@ -185,15 +187,19 @@ def compare(among: Contest, first: str, second: str, margin: float = MARGIN) -> 
     if not len(groups):
         return None
     right_a, right_b = right_of[: len(seeds)], right_of[len(seeds) :]
-    others = among.seeds.others(first, second)
-    difference = paired_difference(right_a, right_b, groups, others)
-    exact = exact_mcnemar(right_a, right_b, groups)
-    p = exact if difference.one_seed else max(difference.p_different(), exact)
-    equivalent = difference.p_equivalent(margin)
     runs_a, runs_b = (
         tuple(sorted(made_by[seed, fold] for seed in seeds for fold in folds)) for made_by in (a, b)
     )
-    fold = np.array([among.fold[run_id] for run_id in runs_a])
+    of_run = np.array([int(among.fold[run_id]) for run_id in runs_a])
+    fold_of = of_run[among.answers.read_by(runs_a)]
+    folded = standing_for_seeds(fold_of, len(seeds))
+    others = among.seeds.others(first, second, folded is not None)
+    difference = paired_difference(right_a, right_b, groups, others, folded)
+    exact = exact_mcnemar(right_a, right_b, groups)
+    p = exact if difference.one_seed else max(difference.p_different(), exact)
+    equivalent = difference.p_equivalent(margin)
+    # The planner counts seeds, and can say nothing where folds stand for them.
+    parts = components(right_a, right_b, groups, others) if folded is None else None
     return Comparison(
         arms=(first, second),
         first=among.names[first],
@@ -211,6 +217,6 @@ def compare(among: Contest, first: str, second: str, margin: float = MARGIN) -> 
         p_equivalent_adjusted=equivalent,
         visible=difference.smallest_visible(ALPHA),
         judgement=judge(difference, p, equivalent, margin),
-        components=components(right_a, right_b, groups, others),
-        sample=between_folds(right_a, right_b, groups, fold[among.answers.read_by(runs_a)]),
+        components=parts,
+        sample=between_folds(right_a, right_b, groups, fold_of),
     )

@@ -35,7 +35,9 @@ class Difference(Interval):
 
     centre, error: the interval is centre -+ quantile(0.025) x error, cut to -1..1. The centre is a
         little nearer to 0 than the estimate.
-    seeds: with one, everything said holds for that seed alone (`one_seed`).
+    seeds: with one, everything said holds for that seed alone (`one_seed`), unless folds stand for
+        seeds.
+    folds: how many of them stand for seeds; 1 where none do.
     groups: how many different images.
     of_seeds: the share of the variance error^2 that is estimated from the spread of seeds.
     freedom: the degrees of freedom behind that spread: own seeds and those of other arms.
@@ -45,6 +47,7 @@ class Difference(Interval):
     centre: float
     error: float
     seeds: int
+    folds: int
     groups: int
     of_seeds: float
     freedom: int
@@ -52,8 +55,8 @@ class Difference(Interval):
 
     @property
     def one_seed(self) -> bool:
-        """Whether nothing is known of other seeds than the one that was run."""
-        return self.seeds == 1
+        """Whether nothing is known of other trainings than the one that was run."""
+        return self.seeds == 1 and self.folds == 1
 
     def quantile(self, p: float) -> float:
         """What (centre - truth) / error exceeds with probability p.
@@ -121,12 +124,15 @@ def paired_difference(
     second: npt.NDArray[np.bool_],
     groups: npt.NDArray[np.int_],
     others: SeedSpread = UNKNOWN,
+    folds: npt.NDArray[np.int_] | None = None,
 ) -> Difference:
     """How much larger the share of right readings of `first` is than that of `second`.
 
     first, second: (seeds, images), right or wrong, the same seeds and images in the same order.
     groups: (images,); images of one group (identical pixels) count as one observation.
     others: what other arms of the same data say of the seeds.
+    folds: (images,) by which fold's runs each was read, one fold for a group. Where it is given
+        the folds stand for the seeds, as trainings of their own on samples of their own.
 
     Seeds and images are both samples: the interval is about other seeds and other images of the
     same kind, like that of readers and cases in a multi-reader study (Dorfman, Berbaum and Metz,
@@ -141,7 +147,10 @@ def paired_difference(
     gain = first.astype(float) - second.astype(float)
     gains, sizes = by_group(gain, groups)
     typical = _typical(gains / sizes)
-    centre, parts = _mean_and_variances(gains, sizes, np.array([typical, -typical]), others)
+    if folds is not None:
+        folds = folds[np.unique(groups, return_index=True)[1]]
+    imagined = np.array([typical, -typical])
+    centre, parts = _mean_and_variances(gains, sizes, imagined, others, folds)
     variance = parts.of_seeds + parts.of_images
     found = Difference(
         estimate=float(gain.mean()),
@@ -150,6 +159,7 @@ def paired_difference(
         centre=centre,
         error=float(np.sqrt(variance)),
         seeds=len(gain),
+        folds=1 if folds is None else len(np.unique(folds)),
         groups=len(sizes),
         of_seeds=parts.of_seeds / variance,
         freedom=parts.freedom,
@@ -208,6 +218,7 @@ def _mean_and_variances(
     sizes: npt.NDArray[np.float64],
     imagined: npt.NDArray[np.float64],
     others: SeedSpread,
+    folds: npt.NDArray[np.int_] | None,
 ) -> tuple[float, _Parts]:
     """The mean, with imagined images of these values in every seed; its variance by `_parts`.
 
@@ -219,9 +230,12 @@ def _mean_and_variances(
     alone = float((own**2).sum()) / max(len(own) - 1, 1) / len(own)
     sums = np.hstack([sums, np.tile(imagined * size, (len(sums), 1))])
     sizes = np.append(sizes, np.full(len(imagined), size))
+    if folds is not None:
+        # They leave the sum of any fold as it is.
+        folds = np.append(folds, np.full(len(imagined), folds[-1]))
     mean = float(sums.sum() / (len(sums) * sizes.sum()))
     # What each group moves the mean by, times the number of groups.
-    parts = _parts((sums - mean * sizes) / size, others)
+    parts = _parts((sums - mean * sizes) / size, others, folds)
     least = float(((imagined - imagined.mean()) ** 2).sum()) / len(sizes) ** 2
     return mean, parts._replace(of_images=max(parts.of_images, least, alone - parts.of_seeds))
 
@@ -242,23 +256,27 @@ def _typical(gains: npt.NDArray[np.float64]) -> float:
     return max(float(np.sqrt((different**2).mean())), 1 / len(gains))
 
 
-def _parts(values: npt.NDArray[np.float64], others: SeedSpread) -> _Parts:
+def _parts(
+    values: npt.NDArray[np.float64],
+    others: SeedSpread,
+    folds: npt.NDArray[np.int_] | None = None,
+) -> _Parts:
     """The variance of the mean of (S, G) values: from images, and what seeds add to it.
 
     Where seeds add nothing all of it is the mean square of the images, which holds what seeds and
-    images vary together. Else the seeds' mean square holds that.
+    images vary together. Else the seeds' mean square holds that. folds: (G,); they stand for seeds.
     """
     seeds, images = values.shape
     if images < 2:
         return _Parts(0.0, 0.0, 0)
     by_image = values.mean(axis=0)
     of_images = seeds * float(((by_image - values.mean()) ** 2).sum()) / (images - 1)
-    own: Squares = squares(values)
-    if seeds == 1:
-        return _Parts(0.0, of_images / images, 0)
-    spread = borrowed(own.spread, others, images)
-    rest = own.rest / ((seeds - 1) * (images - 1))
-    ratio = spread.ratio(images)
+    own: Squares = squares(values, folds=folds)
+    if not own.freedom or own.rest_freedom < 1:
+        return _Parts(0.0, of_images / values.size, 0)
+    spread = borrowed(own.spread, others, own.groups)
+    rest = own.rest / own.rest_freedom
+    ratio = spread.ratio(own.groups)
     if ratio <= 1:
         return _Parts(0.0, of_images / values.size, spread.freedom)
     between = ratio * rest

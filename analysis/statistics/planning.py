@@ -45,7 +45,7 @@ def components(
     if seeds == 1 or images == 1 or np.allclose(values, 0):
         return None
     own = squares(values)
-    both = own.rest / ((seeds - 1) * (images - 1))
+    both = own.rest / own.rest_freedom
     of_images = float(values.mean(axis=0).var(ddof=1)) - both / seeds
     excess = borrowed(own.spread, others, images).excess
     return Components(max(excess * both, 0.0), max(of_images, 0.0), both)
@@ -55,7 +55,7 @@ def between_folds(
     first: npt.NDArray[np.bool_],
     second: npt.NDArray[np.bool_],
     groups: npt.NDArray[np.int_],
-    folds: npt.NDArray[np.str_],
+    folds: npt.NDArray[np.int_],
 ) -> float | None:
     """The variance of a difference that comes from what was learnt from: the training sample.
 
@@ -67,17 +67,13 @@ def between_folds(
     in it, and folds share most of what they learn from: other samples may differ more.
     """
     sums, sizes = by_group(first.astype(float) - second.astype(float), groups)
-    values = (sums / sizes.mean()).mean(axis=0)
     _, where = np.unique(groups, return_index=True)
-    _, fold = np.unique(folds[where], return_inverse=True)
-    many = np.bincount(fold)
-    if len(many) < 2 or len(values) <= len(many):
+    found = squares(sums / sizes.mean(), folds=folds[where])
+    if not found.freedom or found.rest_freedom < 1:
         return None
-    means = np.bincount(fold, values) / many
-    between = float((many * (means - values.mean()) ** 2).sum()) / (len(many) - 1)
-    within = float(((values - means[fold]) ** 2).sum()) / (len(values) - len(many))
-    typical = (len(values) - (many**2).sum() / len(values)) / (len(many) - 1)
-    return max(0.0, float((between - within) / typical))
+    # The squares are on the scale of one seed.
+    excess = found.seeds / found.freedom - found.rest / found.rest_freedom
+    return max(0.0, excess / found.groups / len(sums))
 
 
 def images_needed(

@@ -1,4 +1,4 @@
-"""What the arms of one data set and split say together of how far seeds move them."""
+"""What the arms of one data set and split say together of how far seeds, or folds, move them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ class Family:
 
     values: (arms, seeds, groups) what each group of identical images adds to an arm's share of
         right readings in a seed, times the number of groups.
+    folds: (groups,) whose runs read them, where folds stand for seeds (`standing_for_seeds`).
     """
 
     arms: list[str]
     seeds: list[str]
     values: npt.NDArray[np.float64]
+    folds: npt.NDArray[np.int_] | None = None
 
     def gains(self, first: str, second: str) -> npt.NDArray[np.float64]:
         """(seeds, groups) first minus second."""
@@ -39,31 +41,42 @@ class Family:
         return gains
 
     def squares(self) -> Squares:
-        """Of what seeds do to the differences of its arms."""
-        return of_differences(self.values)
+        """Of what seeds or folds do to the differences of its arms."""
+        return of_differences(self.values, self.folds)
 
 
 @dataclass(frozen=True)
 class SectionSeeds:
-    """The arms of a section that were run with several seeds."""
+    """The arms of a section that were run with several seeds or folds."""
 
     families: list[Family]
 
-    def others(self, first: str, second: str) -> SeedSpread:
-        """What all differences but that of these two arms say of the seeds."""
+    def others(self, first: str, second: str, folded: bool = False) -> SeedSpread:
+        """What all differences but that of these two arms say of the seeds; folded: of folds."""
         found = []
         for family in self.families:
+            if (family.folds is not None) != folded:
+                continue
             left = family.squares()
             if {first, second} <= set(family.arms):
                 # One of K - 1 contrasts; the others do not depend on it.
-                own = squares(family.gains(first, second) / np.sqrt(2))
+                own = squares(family.gains(first, second) / np.sqrt(2), folds=family.folds)
                 left = left.without(own)
             found.append(left.spread)
         return together(found)
 
 
+def standing_for_seeds(folds: npt.NDArray[np.int_], seeds: int) -> npt.NDArray[np.int_] | None:
+    """The folds of images, where they stand for seeds: where there are more of them than seeds.
+
+    Runs of different folds are different trainings, also of one seed; with more folds than seeds
+    they say more of how far trainings lie apart.
+    """
+    return folds if len(np.unique(folds)) > seeds else None
+
+
 def section_seeds(section: Section, predictions: pd.DataFrame) -> SectionSeeds:
-    """Of the leak-free test images of a section's runs; an arm with one seed has no part in it."""
+    """Of the leak-free test images of a section's runs; an arm with one run has no part in it."""
     test = predictions[(predictions["split"] == "test") & predictions["clean"]]
     test = test[test["run_id"].isin(section.runs.index)]
     run_id = test["run_id"].astype(str)
@@ -71,6 +84,7 @@ def section_seeds(section: Section, predictions: pd.DataFrame) -> SectionSeeds:
         {
             "arm": run_id.map(section.runs["arm"]),
             "seed": run_id.map(section.runs["config.seed"]),
+            "fold": run_id.map(section.runs["config.fold"]).astype(int),
             "filename": test["filename"],
             "group": test["group"],
             "right": test["truth"] == test["reading"],
@@ -82,16 +96,20 @@ def section_seeds(section: Section, predictions: pd.DataFrame) -> SectionSeeds:
         read = own.pivot(index="filename", columns="seed", values="right")
         # A seed that lacks a fold has not read all of the images.
         read = read.dropna(axis="columns").astype(float)
-        if len(read.columns) > 1:
+        if len(read.columns) > 1 or own["fold"].nunique() > 1:
             readings[str(arm)] = read
             alike.setdefault((tuple(read.columns), tuple(read.index)), []).append(str(arm))
-    group = table.drop_duplicates("filename").set_index("filename")["group"]
+    image = table.drop_duplicates("filename").set_index("filename")
     families = []
     for (seeds, images), arms in alike.items():
-        groups = group.loc[list(images)].to_numpy(int)
+        groups = image.loc[list(images), "group"].to_numpy(int)
+        folds = image.loc[list(images), "fold"].to_numpy(int)[
+            np.unique(groups, return_index=True)[1]
+        ]
         values = []
         for arm in arms:
             sums, sizes = by_group(readings[arm].to_numpy().T, groups)
             values.append(sums / sizes.mean())
-        families.append(Family(arms, list(seeds), np.stack(values)))
+        folded = standing_for_seeds(folds, len(seeds))
+        families.append(Family(arms, list(seeds), np.stack(values), folded))
     return SectionSeeds(families)

@@ -12,6 +12,9 @@ would not do anyhow. All pairs of a section get the same ratio, save one whose o
 apart that the others cannot be like them (an F test at 1%): it stands by itself. Moderated
 variances (Smyth, 2004), which estimate from the pairs how much they share, were tried beside this:
 with as few pairs as a report has they find no more, and cover less (see README.md here).
+
+Folds can stand for seeds: the runs of each fold are trainings of their own, which are judged on
+images of their own. Then K arms with F folds have (K - 1)(F - 1) degrees of freedom.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ class SeedSpread(NamedTuple):
     excess: float
     freedom: int
 
-    def ratio(self, groups: int) -> float:
+    def ratio(self, groups: float) -> float:
         """The seeds' mean square over that of seeds and images together, on so many images."""
         return 1 + groups * self.excess
 
@@ -49,15 +52,18 @@ UNKNOWN = SeedSpread(0.0, 0)
 
 @dataclass(frozen=True)
 class Squares:
-    """Sums of squares between seeds, and of seeds and images together; they add up over contrasts.
+    """Sums of squares between trainings, and of the rest; they add up over contrasts.
 
-    freedom: of `seeds`; `rest` has groups - 1 times as many.
+    seeds: between seeds, or between folds. rest: of seeds and images together; of the images
+        within folds. freedom, rest_freedom: of the two. groups: the images that one of the seeds or
+        folds is judged by.
     """
 
     seeds: float
     rest: float
     freedom: int
-    groups: int
+    rest_freedom: int
+    groups: float
 
     def without(self, part: Squares) -> Squares:
         """What is left when one of several orthogonal contrasts is taken out."""
@@ -65,39 +71,73 @@ class Squares:
             max(self.seeds - part.seeds, 0.0),
             max(self.rest - part.rest, 0.0),
             self.freedom - part.freedom,
+            self.rest_freedom - part.rest_freedom,
             self.groups,
         )
 
     @property
     def spread(self) -> SeedSpread:
         """The same as a ratio."""
-        if not self.freedom or not self.rest or self.groups < 2:
+        if not self.freedom or not self.rest or self.rest_freedom < 1:
             return UNKNOWN
-        mean_square = self.rest / (self.freedom * (self.groups - 1))
+        mean_square = self.rest / self.rest_freedom
         excess = (self.seeds / self.freedom / mean_square - 1) / self.groups
         return SeedSpread(excess, self.freedom)
 
 
-def squares(values: npt.NDArray[np.float64], contrasts: int | None = None) -> Squares:
+def squares(
+    values: npt.NDArray[np.float64],
+    contrasts: int | None = None,
+    folds: npt.NDArray[np.int_] | None = None,
+) -> Squares:
     """Of arms (K, S, G) or of one arm or difference (S, G).
 
     contrasts: how many of the K there are that do not depend on each other; all by default.
+    folds: (G,) in which fold each image is; where it is given folds stand for seeds.
     """
     values = np.atleast_3d(values) if values.ndim == 3 else values[None]
     arms, seeds, groups = values.shape
+    many = arms if contrasts is None else contrasts
+    if folds is not None:
+        return _between_folds(values, many, folds)
     by_seed, by_image = values.mean(axis=2, keepdims=True), values.mean(axis=1, keepdims=True)
     mean = values.mean(axis=(1, 2), keepdims=True)
     return Squares(
         seeds=groups * float(((by_seed - mean) ** 2).sum()),
         rest=float(((values - by_seed - by_image + mean) ** 2).sum()),
-        freedom=(arms if contrasts is None else contrasts) * (seeds - 1),
+        freedom=many * (seeds - 1),
+        rest_freedom=many * (seeds - 1) * (groups - 1),
         groups=groups,
     )
 
 
-def of_differences(arms: npt.NDArray[np.float64]) -> Squares:
-    """Of what seeds do to the differences of K arms (K, S, G); what they share falls out."""
-    return squares(arms - arms.mean(axis=0), len(arms) - 1)
+def _between_folds(
+    values: npt.NDArray[np.float64], contrasts: int, folds: npt.NDArray[np.int_]
+) -> Squares:
+    # On the scale of one seed, like the squares of seeds.
+    seeds, groups = values.shape[1:]
+    values = values.mean(axis=1) * np.sqrt(seeds)
+    _, fold, many = np.unique(folds, return_inverse=True, return_counts=True)
+    means = np.stack([np.bincount(fold, of_arm) / many for of_arm in values])
+    mean = values.mean(axis=1, keepdims=True)
+    # The size of folds of one size; of unlike ones that by which their squares are expected.
+    size = (groups - (many**2).sum() / groups) / (len(many) - 1) if len(many) > 1 else groups
+    return Squares(
+        seeds=float((many * (means - mean) ** 2).sum()),
+        rest=float(((values - means[:, fold]) ** 2).sum()),
+        freedom=contrasts * (len(many) - 1),
+        rest_freedom=contrasts * (groups - len(many)),
+        groups=float(size),
+    )
+
+
+def of_differences(
+    arms: npt.NDArray[np.float64], folds: npt.NDArray[np.int_] | None = None
+) -> Squares:
+    """Of what seeds, or folds, do to the differences of K arms (K, S, G); what they share falls
+    out.
+    """
+    return squares(arms - arms.mean(axis=0), len(arms) - 1, folds)
 
 
 def together(spreads: Iterable[SeedSpread]) -> SeedSpread:
@@ -109,7 +149,7 @@ def together(spreads: Iterable[SeedSpread]) -> SeedSpread:
     return SeedSpread(sum(s.excess * s.freedom for s in found) / freedom, freedom)
 
 
-def borrowed(own: SeedSpread, others: SeedSpread, groups: int) -> SeedSpread:
+def borrowed(own: SeedSpread, others: SeedSpread, groups: float) -> SeedSpread:
     """A pair's own spread with that of others; alone where it cannot be like theirs.
 
     groups: the images of the pair.

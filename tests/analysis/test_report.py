@@ -634,6 +634,36 @@ def test_the_folds_of_one_seed_are_one_test_part():
     assert pair.images == sum(clean for _, _, clean in halves["0"].values())
 
 
+def test_folds_stand_for_seeds_where_there_are_more_of_them():
+    """The difference is 1 in one fold and 0 in the two others, of two images each."""
+    images = {f"{n}.png": ("12", n, True) for n in range(6)}
+    parts = [dict(list(images.items())[2 * k : 2 * k + 2]) for k in range(3)]
+
+    def made(seeds):
+        return [
+            run(arm | {"fold": str(fold)}, seed, ["x" if arm is CE and fold == 0 else "12"] * 2,
+                split="kfold", images=part, **scores(1, 1, 1, 0, 1))
+            for seed in seeds for arm in (CTC, CE) for fold, part in enumerate(parts)
+        ]  # fmt: skip
+
+    built = results(made([0]))
+    (section,) = tables.sections(built)
+    (pair,) = paired.comparisons(section, contest(section, built.predictions))
+    assert (pair.seeds, pair.difference.folds, pair.difference.freedom) == (1, 3, 2)
+    assert not pair.one_seed
+    assert pair.p > pair.p_exact
+    assert pair.components is None
+    text = markdown(built)
+    assert "1 seed, over 3 folds, 6 leak-free test images" in text
+    assert "the one seed that was run" not in text
+    # With as many seeds these say more, and how they are read is as it was.
+    built = results(made([0, 1, 2]))
+    (section,) = tables.sections(built)
+    (pair,) = paired.comparisons(section, contest(section, built.predictions))
+    assert (pair.seeds, pair.difference.folds) == (3, 1)
+    assert "over 3 folds" not in markdown(built)
+
+
 def test_runs_of_an_older_recipe_do_not_compete():
     runs = [
         run(arm | {"recipe": r}, 0, RIGHT, **scores(1, 1, 1, 0, 1))

@@ -113,6 +113,37 @@ def test_seeds_and_images_have_the_variances_of_a_two_way_anova():
     assert found.high == pytest.approx(gain.mean() + critical * found.error)
 
 
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_folds_that_stand_for_seeds_have_the_t_interval_of_their_means(seeds):
+    """Ten folds of 300 images, each with a luck of its own."""
+    rng = np.random.default_rng(12)
+    folds = np.repeat(np.arange(10), 300)
+    luck = rng.normal(0, 0.06, 10)[folds]
+    first = rng.random((seeds, 3000)) < 0.8 + luck
+    second = rng.random((seeds, 3000)) < 0.75
+    found = paired_difference(first, second, np.arange(3000), folds=folds)
+    means = (first.astype(float) - second).mean(axis=0).reshape(10, 300).mean(axis=1)
+    low, high = scipy.stats.t.interval(0.95, 9, means.mean(), scipy.stats.sem(means))
+    # But for the two imagined images.
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.02 * (high - low))
+    assert (found.folds, found.freedom) == (10, 9)
+    assert not found.one_seed
+    of_images = paired_difference(first, second, np.arange(3000))
+    assert width(found) > 1.5 * width(of_images)
+    assert of_images.one_seed == (seeds == 1)
+
+
+def test_folds_that_agree_leave_the_interval_from_images_alone():
+    """Every fold has the same readings; copies of an image are one."""
+    rng = np.random.default_rng(13)
+    first, second = (np.tile(rng.random(300) < p, 8)[None] for p in (0.8, 0.75))
+    groups, folds = np.arange(2400) // 2, np.repeat(np.arange(8), 300)
+    found = paired_difference(first, second, groups, folds=folds)
+    alone = paired_difference(first, second, groups)
+    assert found.of_seeds == 0
+    assert (found.low, found.high) == pytest.approx((alone.low, alone.high))
+
+
 def test_pairing_is_worth_its_name():
     # The same two shares of right readings, their errors on other images: a wider interval.
     first, second = one_seed(images=400)

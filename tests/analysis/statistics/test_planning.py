@@ -62,7 +62,7 @@ def test_what_the_training_sample_does_is_what_analysis_of_variance_says():
     folds = np.repeat(np.arange(30), 200)
     chance = (0.7 + rng.normal(0, 0.05, 30))[folds]
     first, second = rng.random((2, 6000)) < chance, rng.random((2, 6000)) < 0.7
-    found = between_folds(first, second, np.arange(6000), folds.astype(str))
+    found = between_folds(first, second, np.arange(6000), folds)
     gain = (first.astype(float) - second).mean(axis=0)
     by_fold = gain.reshape(30, 200)
     f = scipy.stats.f_oneway(*by_fold).statistic
@@ -73,6 +73,6 @@ def test_what_the_training_sample_does_is_what_analysis_of_variance_says():
 def test_folds_that_learn_alike_have_no_part_and_one_fold_says_nothing():
     rng = np.random.default_rng(13)
     first, second = rng.random((2, 1, 3000)) < 0.7
-    folds = np.tile(["0", "1", "2"], 1000)
+    folds = np.tile([0, 1, 2], 1000)
     assert between_folds(first, second, np.arange(3000), folds) < 0.0005
-    assert between_folds(first, second, np.arange(3000), np.full(3000, "0")) is None
+    assert between_folds(first, second, np.arange(3000), np.zeros(3000, int)) is None

@@ -39,6 +39,26 @@ def test_the_squares_are_those_of_a_linear_model_of_arms_seeds_and_images():
     assert found.spread.ratio(12) == pytest.approx(by_statsmodels.loc["C(arm):C(seed)", "F"])
 
 
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_the_squares_of_folds_are_those_of_a_linear_model_of_images_within_folds(seeds):
+    """Folds of unlike sizes; of several seeds the images' means are what is modelled."""
+    folds = np.array([0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2])
+    rng = np.random.default_rng(9)
+    values = rng.normal(size=(4, seeds, 12)) + rng.normal(0, 3, (4, 1, 3))[:, :, folds]
+    # What the arms share of an image is taken out by hand, with one arm's degrees of freedom.
+    own = values.mean(axis=1) - values.mean(axis=(0, 1))
+    index = pd.MultiIndex.from_product([range(4), range(12)], names=["arm", "image"])
+    table = pd.Series(own.ravel(), index, name="value").reset_index()
+    table["fold"] = folds[table["image"]]
+    by_statsmodels = anova_lm(ols("value ~ C(arm) * C(fold)", table).fit())
+    found = of_differences(values, folds)
+    of_folds, of_images = (by_statsmodels.loc[x] for x in ("C(arm):C(fold)", "Residual"))
+    assert found.seeds == pytest.approx(seeds * of_folds["sum_sq"])
+    assert found.freedom == of_folds["df"] == 6
+    assert found.rest == pytest.approx(seeds * of_images["sum_sq"])
+    assert found.rest_freedom == of_images["df"] * 3 / 4 == 27
+
+
 def test_two_arms_say_together_what_their_difference_says():
     values = made(arms=2)
     assert of_differences(values).spread == pytest.approx(squares(values[0] - values[1]).spread)

@@ -9,7 +9,7 @@ from scipy.special import expit
 from analysis.statistics.intervals import paired_difference
 from analysis.statistics.significance import exact_mcnemar
 from tests.analysis.statistics.rivals import images_alone, shared
-from tests.analysis.statistics.simulate import GOALS, OWN, errors, measure
+from tests.analysis.statistics.simulate import GOALS, OWN, errors, in_folds, measure
 from tests.analysis.statistics.worlds import World
 
 
@@ -53,6 +53,15 @@ def test_coverage_on_the_whole_and_where_seeds_agree():
     # What was there before fails both.
     assert found["as before"].narrower > 0
     assert found["as before"].half > 4 * found["as before"].images
+
+
+def test_coverage_of_one_seed_in_folds():
+    # 160 intervals of a pair alone; a standard error of 1.7 points at 95%.
+    found = in_folds(World(arms=2, runs=10, groups=2000, seeds=0.2), 160, 4)
+    assert found.coverage >= 91
+    assert found.narrower == 0
+    # As if there were nothing but images it would be too narrow.
+    assert found.half > 1.3 * found.images
 
 
 @pytest.mark.long
