@@ -148,13 +148,15 @@ def arms(chapters: list[Chapter]) -> pd.DataFrame:
 def comparisons(chapters: list[Chapter]) -> pd.DataFrame:
     """A row a pair of arms, differences in 0..1, with the runs on either side.
 
-    setting: what the two differ in; the loss comes with what belongs to it.
+    setting: what the two differ in; the loss comes with what belongs to it. folds: how many of them
+        stand for seeds; 1 where none do.
     """
     rows = [
         (
             setting,
             *(one.section.dataset, one.section.digest, one.section.split, pair is one.headline),
-            *(pair.first, pair.second, *pair.losses, pair.seeds, pair.images),
+            *(pair.first, pair.second, *pair.losses),
+            *(pair.seeds, pair.difference.folds, pair.images),
             *(pair.difference.estimate, pair.difference.low, pair.difference.high),
             *(pair.level is not None, pair.level or ALPHA),
             *(pair.p, pair.p_exact, pair.p_equivalent, pair.family),
@@ -170,7 +172,7 @@ def comparisons(chapters: list[Chapter]) -> pd.DataFrame:
     ]
     heads = (
         "setting dataset data_digest split headline first second first_loss second_loss seeds "
-        "images difference low high planned level p p_exact p_equivalent family p_adjusted "
+        "folds images difference low high planned level p p_exact p_equivalent family p_adjusted "
         "p_equivalent_adjusted visible judgement direction margin first_runs second_runs"
     )
     return pd.DataFrame(rows, columns=heads.split())

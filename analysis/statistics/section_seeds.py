@@ -90,26 +90,28 @@ def section_seeds(section: Section, predictions: pd.DataFrame) -> SectionSeeds:
             "right": test["truth"] == test["reading"],
         }
     )
-    alike: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    alike: dict[tuple[tuple[str, ...], ...], list[str]] = {}
     readings: dict[str, pd.DataFrame] = {}
+    folds: dict[str, npt.NDArray[np.int_]] = {}
+    group = table.drop_duplicates("filename").set_index("filename")["group"]
     for arm, own in table.groupby("arm", sort=True):
         read = own.pivot(index="filename", columns="seed", values="right")
         # A seed that lacks a fold has not read all of the images.
         read = read.dropna(axis="columns").astype(float)
-        if len(read.columns) > 1 or own["fold"].nunique() > 1:
-            readings[str(arm)] = read
-            alike.setdefault((tuple(read.columns), tuple(read.index)), []).append(str(arm))
-    image = table.drop_duplicates("filename").set_index("filename")
+        # Arms may be dealt into folds of other numbers.
+        fold = own.drop_duplicates("filename").set_index("filename").loc[read.index, "fold"]
+        if len(read.columns) > 1 or (len(read.columns) and fold.nunique() > 1):
+            readings[str(arm)], folds[str(arm)] = read, fold.to_numpy(int)
+            of = tuple(read.columns), tuple(read.index), tuple(fold.astype(str))
+            alike.setdefault(of, []).append(str(arm))
     families = []
-    for (seeds, images), arms in alike.items():
-        groups = image.loc[list(images), "group"].to_numpy(int)
-        folds = image.loc[list(images), "fold"].to_numpy(int)[
-            np.unique(groups, return_index=True)[1]
-        ]
+    for (seeds, images, _), arms in alike.items():
+        groups = group.loc[list(images)].to_numpy(int)
         values = []
         for arm in arms:
             sums, sizes = by_group(readings[arm].to_numpy().T, groups)
             values.append(sums / sizes.mean())
-        folded = standing_for_seeds(folds, len(seeds))
+        _, first_of = np.unique(groups, return_index=True)
+        folded = standing_for_seeds(folds[arms[0]][first_of], len(seeds))
         families.append(Family(arms, list(seeds), np.stack(values), folded))
     return SectionSeeds(families)

@@ -664,6 +664,37 @@ def test_folds_stand_for_seeds_where_there_are_more_of_them():
     assert "over 3 folds" not in markdown(built)
 
 
+def folded(folds, made):
+    """Six images dealt into folds; CTC reads all, the other those of all folds but the first."""
+    images = {f"{n}.png": ("12", n, True) for n in range(6)}
+    parts = [dict(list(images.items())[fold::folds]) for fold in range(folds)]
+    return [
+        run(arm | {"fold": str(fold), "folds": str(folds)}, seed,
+            ["x" if arm is CE and fold == 0 else "12"] * len(parts[fold]),
+            split="kfold", images=parts[fold], **scores(1, 1, 1, 0, 1))
+        for seed, fold in made for arm in (CTC, CE)
+    ]  # fmt: skip
+
+
+def test_seeds_that_have_read_other_folds_have_none_in_common():
+    pair = results(folded(3, [(0, 0), (0, 1), (1, 2)]))
+    (section,) = tables.sections(pair)
+    assert contest(section, pair.predictions).seeds.families == []
+    assert paired.comparisons(section, contest(section, pair.predictions)) == []
+    assert "nothing to compare yet" in markdown(pair)
+
+
+def test_arms_in_other_numbers_of_folds_are_families_of_their_own():
+    """Each has read all images, but in runs that stand for other trainings."""
+    built = results([run for n in (2, 3) for run in folded(n, [(0, fold) for fold in range(n)])])
+    (section,) = tables.sections(built)
+    families = contest(section, built.predictions).seeds.families
+    assert sorted(len(set(family.folds)) for family in families) == [2, 3]
+    assert [len(family.arms) for family in families] == [2, 2]
+    pairs = paired.comparisons(section, contest(section, built.predictions))
+    assert sorted(pair.difference.folds for pair in pairs) == [2, 3]
+
+
 def test_runs_of_an_older_recipe_do_not_compete():
     runs = [
         run(arm | {"recipe": r}, 0, RIGHT, **scores(1, 1, 1, 0, 1))
