@@ -32,7 +32,7 @@ def changes(section: Section, among: Contest) -> list[Change]:
     """Arms that differ in a single setting, each beside the usual one.
 
     Of arms that differ among each other in one setting alone, all stand beside the one whose value
-    most arms of that loss have; of values as common, beside that with the most seeds, then that
+    most arms of that loss have; of values as common, beside that with the most runs, then that
     which validates best. The setting that moves reading furthest comes first, then the arms in the
     order of validation.
     """
@@ -41,7 +41,7 @@ def changes(section: Section, among: Contest) -> list[Change]:
     columns = [column for column in columns if known[column].nunique() > 1]
     ranked = arms(section)
     place = {str(arm): i for i, arm in enumerate(ranked["arm"])}
-    many = ranked.set_index("arm")["seeds"]
+    many = section.runs.groupby("arm").size()
     found: list[Change] = []
     for column in (c for c in columns if c not in _ELSEWHERE):
         others = [c for c in columns if c != column]

@@ -15,7 +15,7 @@ from statistics import median
 import pandas as pd
 from rapidfuzz.distance import Levenshtein
 
-from analysis.findings.shares import right_by_seed
+from analysis.findings.shares import groups_and_folds, right_by_seed
 from analysis.statistics.intervals import mean_share
 from analysis.statistics.seed_spread import UNKNOWN, SeedSpread
 
@@ -29,7 +29,7 @@ _LONGEST = 6
 def by_slice(readings: pd.DataFrame, seeds: SeedSpread = UNKNOWN) -> pd.DataFrame:
     """Exact match on parts of the images, in 0..1.
 
-    seeds: what arms say together of how far seeds move one of them.
+    seeds: what arms say together of how far seeds, or folds, move one of them.
 
     Columns: slice (length, adjacent repeats, separators, sign), value, images, and the share that
     is right with its 95% interval over seeds and images: estimate, low, high.
@@ -41,7 +41,8 @@ def by_slice(readings: pd.DataFrame, seeds: SeedSpread = UNKNOWN) -> pd.DataFram
         values = images["truth"].map(value_of)
         for value, chosen in images.groupby(values):
             of_value = table.loc[chosen.index].to_numpy().T
-            exact = mean_share(of_value, chosen["group"].to_numpy(int), seeds)
+            groups, folds = groups_and_folds(chosen.reset_index(), chosen.index)
+            exact = mean_share(of_value, groups, seeds, folds)
             rows.append((name, value, len(chosen), exact.estimate, exact.low, exact.high))
     return pd.DataFrame(rows, columns=["slice", "value", "images", "estimate", "low", "high"])
 

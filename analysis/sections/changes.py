@@ -29,15 +29,21 @@ def write_changes(page: Page, chapter: Chapter) -> None:
         return
     page.text("### One setting changed")
     one_seed = any(change.pair.one_seed for change in found)
+    folded = any(change.pair.difference.folds > 1 for change in found)
     page.text(
         "Arms of one loss that differ in a single setting; an optimiser's rate, an augmentation's "
         "strengths and what a decoder brings along count as part of it. Each stands beside the one "
         "whose value most arms of that loss have; of values as common, the one with the most "
-        "seeds, then the one that validates best, which has had some luck. Difference in exact "
+        "runs, then the one that validates best, which has had some luck. Difference in exact "
         "match on the leak-free test images, in points, over the seeds that both arms have, with "
         "its 95% interval; `p` is corrected for the "
         f"{count(len(found), 'comparison')} of this table (Holm), as is the judgement."
-        + (" With one seed all this holds for that seed alone." if one_seed else "")
+        + (
+            f" With one seed{' and no folds' if folded else ''} all this holds for that seed alone."
+            if one_seed
+            else ""
+        )
+        + (" Folds stand for seeds." if folded else "")
         + " Arms that differ in the number of training images have a table of their own."
     )
     page.text(_summary(found))

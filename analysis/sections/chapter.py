@@ -99,6 +99,7 @@ def chapter(
     predictions = predictions.assign(
         arm=predictions["run_id"].map(runs["label"]).astype(str),
         seed=predictions["run_id"].map(runs["config.seed"]).astype(str),
+        fold=predictions["run_id"].map(runs["config.fold"]).astype(str),
     )
     arms = tables.arms(section)
     headline = paired.headline(section, pairs, named)

@@ -27,6 +27,7 @@ def write_comparisons(page: Page, chapter: Chapter) -> None:
         f"`p` is corrected for the {count(family, 'comparison')} of this table (Holm), as is the "
         "judgement"
     )
+    folded = any(pair.difference.folds > 1 for pair in pairs)
     page.text("### The same arm but for the loss")
     page.text(
         "Difference in exact match on the leak-free test images, in points, over the seeds that "
@@ -37,26 +38,28 @@ def write_comparisons(page: Page, chapter: Chapter) -> None:
         "these show four times out of five."
         + (" The planned pair is tested by itself." if family < len(pairs) else "")
         + (
-            " With one seed all this holds for that seed alone."
+            f" With one seed{' and no folds' if folded else ''} all this holds for that seed alone."
             if any(pair.one_seed for pair in pairs)
             else ""
         )
         + (
-            " Each fold is a training of its own, judged by its own images: where there are more "
-            "folds than seeds they stand for the seeds, and the interval is for other folds."
-            if any(pair.difference.folds > 1 for pair in pairs)
+            " Each fold is a training of its own, judged by its own images: folds stand for seeds, "
+            "and the interval is for other folds, as far as these show them."
+            if folded
             else ""
         )
     )
     page.table(
         [
-            *("first", "second", "seeds", "images", "first - second", "95% interval", "p"),
+            *("first", "second", "seeds", *(["folds"] if folded else []), "images"),
+            *("first - second", "95% interval", "p"),
             *("judgement", "would show"),
         ],
         [
             [
                 *(chapter.names[pair.first], chapter.names[pair.second]),
-                *(str(pair.seeds), str(pair.images)),
+                *(str(pair.seeds), *([str(pair.difference.folds)] if folded else [])),
+                str(pair.images),
                 *(signed(pair.difference.estimate), points(pair.difference)),
                 p_value(pair.p_adjusted),
                 _judged(pair),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from analysis.page.page import Page
 
 _TERMS = {
-    "Arm": "one way of training, with as many runs as it has seeds",
+    "Arm": "one way of training, with a run for each seed and fold",
     "Seed": "the number that decides all that is random in a run; another one gives another run",
+    "Fold": "a part of the images, read by runs that learnt from the others",
     "Exact match": "the share of images whose whole number is read right",
     "CER": "character error rate: edits from the label to the reading, a character of the label",
     "95% interval": "made in this way again and again, with other seeds and images, 95 of 100 "

@@ -39,7 +39,9 @@ def planned(chapter: Chapter, pair: Comparison) -> str:
         f"**Planned?** Yes: the preset {preset} named it on {when}, before any run of the two had "
         f"finished, to be judged at {at} {'seed' if looks == (1,) else 'seeds'}."
     )
-    if pair.level is None:
+    if pair.level is None and pair.lacking:
+        text += f" As {count(pair.lacking, 'fold')} of it are not there yet, it {others}."
+    elif pair.level is None:
         text += f" With {count(pair.seeds, 'seed')} it {others}."
     else:
         text += " It is tested by itself; all other pairs are a family, corrected together."

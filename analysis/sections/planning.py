@@ -19,7 +19,8 @@ def write_planning(page: Page, chapter: Chapter) -> None:
     pair = chapter.headline
     if pair is None or (pair.components is None and pair.sample is None):
         return
-    page.text("### How many seeds and images?")
+    whole = pair.components is not None
+    page.text(f"### {'How many seeds and images?' if whole else 'What other training images do'}")
     if pair.sample is not None:
         page.text(_sample(chapter, pair, pair.sample))
     if pair.components is not None:
@@ -33,7 +34,7 @@ def _sample(chapter: Chapter, pair: Comparison, variance: float) -> str:
         f"Between folds, whose runs learnt from other images, `{first}` minus `{second}` moves by "
         f"a standard deviation of {100 * variance**0.5:.2f} points more than their test images "
         "explain: the part of the training sample"
-        + (" and of the seed, which is one. " if pair.seeds == 1 else ". ")
+        + f" and of {'the seed, which is one' if pair.seeds == 1 else 'the seeds'}. "
         + "Folds share most of what they learn from, so that wholly other samples may do more."
     )
 

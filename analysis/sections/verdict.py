@@ -53,8 +53,8 @@ def _sentence(chapter: Chapter, compared: Comparison) -> str:
     first, second = (f"**{chapter.names[x]}**" for x in (compared.first, compared.second))
     many = f" after correction for {compared.family} comparisons" if compared.family > 1 else ""
     chosen = "the pair chosen by validation"
-    if len({pair.seeds for pair in chapter.pairs}) > 1:
-        chosen += " among those with the most seeds"
+    if len({len(pair.run_ids[0]) for pair in chapter.pairs}) > 1:
+        chosen += " among those with the most runs"
     if compared.level is not None:
         many = f", by itself at {100 * compared.level:.2g}%"
     if chapter.named and chapter.named.in_time and {*chapter.named.arms} == {*compared.arms}:
@@ -92,6 +92,8 @@ def _sentence(chapter: Chapter, compared: Comparison) -> str:
 
 def _trainings(pair: Comparison) -> str:
     seeds, folds = count(pair.seeds, "seed"), pair.difference.folds
+    if pair.lacking:
+        return f"{seeds}, over {folds} of {folds + pair.lacking} folds"
     return seeds if folds == 1 else f"{seeds}, over {folds} folds"
 
 

@@ -12,7 +12,6 @@ from analysis.statistics.intervals import MARGIN, Difference, paired_difference
 from analysis.statistics.looks import levels
 from analysis.statistics.named import Named
 from analysis.statistics.planning import Components, between_folds, components
-from analysis.statistics.section_seeds import standing_for_seeds
 from analysis.statistics.significance import (
     ALPHA,
     Judgement,
@@ -33,18 +32,19 @@ class Comparison:
     arms: what identifies the two; first and second are their labels, losses their losses.
     run_ids: the runs behind it, of the first and of the second.
     seeds, images: how many of each.
+    lacking: of the folds that the images were dealt into those that are not there.
     difference: its `one_seed` says that all below holds for that seed alone.
     p: against "no difference". Of the seeds and images as samples, and never below `p_exact`. By
         itself it holds for a pair that was chosen without looking at the test part.
-    p_exact: the same for the seeds that were run and no others (McNemar); with one seed it is `p`.
+    p_exact: the same for the runs that were made and no others (McNemar); with one run a side it
+        is `p`.
     p_equivalent: against "a difference of the margin or more".
     family: how many comparisons were corrected together.
     p_adjusted, p_equivalent_adjusted: corrected for the family (Holm).
     visible: the smallest true difference that would have been shown with a power of 80%, at the 5%
         of the family divided by its size; None where not even 100 points would.
     judgement: what all this lets one say.
-    components: where the spread of the difference comes from; None with one seed, and where folds
-        stand for seeds.
+    components: where the spread of the difference comes from; None with one seed, and in folds.
     sample: the variance of the difference that comes from the training sample; None with one fold.
     level: of one that was named before the runs and is tested by itself, how small `p` has to be
         at this number of seeds; None for one of the family.
@@ -57,6 +57,7 @@ class Comparison:
     run_ids: tuple[tuple[str, ...], tuple[str, ...]]
     seeds: int
     images: int
+    lacking: int
     difference: Difference
     p: float
     p_exact: float
@@ -119,6 +120,9 @@ def _by_itself(pair: Comparison, named: Named) -> Comparison | None:
     look = named.look(pair.seeds)
     if not named.in_time or look is None or {*named.arms} != {*pair.arms}:
         return None
+    # Folds that are looked at one by one would each be another chance.
+    if pair.lacking:
+        return None
     level = levels(named.primary.looks, ALPHA)[look]
     return replace(
         pair,
@@ -160,28 +164,38 @@ def headline(
 
 
 def best_by_validation(section: Section, pairs: list[Comparison]) -> Comparison | None:
-    """Of the pairs of `ctc` and `ce_stop` with the most seeds the one that validates best.
+    """Of the pairs of `ctc` and `ce_stop` with the most runs the one that validates best.
 
-    By the mean of its two arms: one seed is above the mean of several by luck alone. None without
+    By the mean of its two arms: one run is above the mean of several by luck alone. None without
     such a pair. Mixtures of the two losses are no answer to which of them to train with.
     """
     scores = arms(section).set_index("arm")["val"]
     plain = [pair for pair in pairs if set(pair.losses) == {CTC, CROSS_ENTROPY}]
-    return max(plain, key=lambda pair: (pair.seeds, scores[list(pair.arms)].mean()), default=None)
+    return max(
+        plain, key=lambda pair: (len(pair.run_ids[0]), scores[list(pair.arms)].mean()), default=None
+    )
 
 
 def compare(among: Contest, first: str, second: str, margin: float = MARGIN) -> Comparison | None:
-    """Two arms on the leak-free test images, over the seeds both have; None where there is none.
+    """Two arms on the leak-free test images, over the runs both have; None where there is none.
+
+    Each seed has to have read the same folds: it is the most folds that a seed has in both arms,
+    and all seeds that have these.
 
     A family of its own: `corrected` corrects several of them together.
     """
     a, b = among.made[first], among.made[second]
-    seeds = sorted({seed for seed, _ in a.keys() & b.keys()})
-    # Every seed must have read the same images: of the folds those that all have.
-    folds = {fold for _, fold in a} & {fold for _, fold in b}
-    folds = {f for f in folds if all((s, f) in a and (s, f) in b for s in seeds)}
-    if not seeds or not folds:
+    read: dict[str, set[str]] = {}
+    for seed, fold in sorted(a.keys() & b.keys()):
+        read.setdefault(seed, set()).add(fold)
+    if not read:
         return None
+
+    def having(folds: set[str]) -> list[str]:
+        return [seed for seed, own in read.items() if own >= folds]
+
+    folds = max(read.values(), key=lambda folds: (len(folds), len(having(folds))))
+    seeds = having(folds)
     readers = [{made_by[seed, fold] for fold in folds} for made_by in (a, b) for seed in seeds]
     right_of, groups = among.answers.of(readers)
     if not len(groups):
@@ -190,16 +204,16 @@ def compare(among: Contest, first: str, second: str, margin: float = MARGIN) -> 
     runs_a, runs_b = (
         tuple(sorted(made_by[seed, fold] for seed in seeds for fold in folds)) for made_by in (a, b)
     )
-    of_run = np.array([int(among.fold[run_id]) for run_id in runs_a])
+    _, of_run = np.unique([among.fold[run_id] for run_id in runs_a], return_inverse=True)
     fold_of = of_run[among.answers.read_by(runs_a)]
-    folded = standing_for_seeds(fold_of, len(seeds))
-    others = among.seeds.others(first, second, folded is not None)
-    difference = paired_difference(right_a, right_b, groups, others, folded)
+    in_folds = len(np.unique(fold_of)) > 1
+    others = among.seeds.others(first, second, in_folds)
+    difference = paired_difference(right_a, right_b, groups, others, fold_of)
     exact = exact_mcnemar(right_a, right_b, groups)
     p = exact if difference.one_seed else max(difference.p_different(), exact)
     equivalent = difference.p_equivalent(margin)
     # The planner counts seeds, and can say nothing where folds stand for them.
-    parts = components(right_a, right_b, groups, others) if folded is None else None
+    parts = None if in_folds else components(right_a, right_b, groups, others)
     return Comparison(
         arms=(first, second),
         first=among.names[first],
@@ -208,6 +222,7 @@ def compare(among: Contest, first: str, second: str, margin: float = MARGIN) -> 
         run_ids=(runs_a, runs_b),
         seeds=len(seeds),
         images=len(groups),
+        lacking=max(among.dealt[first] - len(folds), 0),
         difference=difference,
         p=p,
         p_exact=exact,

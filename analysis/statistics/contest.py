@@ -57,6 +57,7 @@ class Contest:
     """The arms of a section on one test part.
 
     made: of each arm the run of each seed and fold. names, losses: of each arm. fold: of each run.
+    dealt: into how many folds the images of each arm were.
     seeds: what the arms say together of how far seeds move them.
     """
 
@@ -65,6 +66,7 @@ class Contest:
     names: dict[str, str]
     losses: dict[str, str]
     fold: dict[str, str]
+    dealt: dict[str, int]
     seeds: SectionSeeds
 
 
@@ -97,5 +99,12 @@ def contest(section: Section, predictions: pd.DataFrame) -> Contest:
         names={str(arm): str(label) for arm, label in known["label"].items()},
         losses={str(arm): str(loss) for arm, loss in known["config.loss"].items()},
         fold={str(run_id): str(fold) for run_id, fold in runs["config.fold"].items()},
+        dealt=_dealt(section, known),
         seeds=section_seeds(section, predictions),
     )
+
+
+def _dealt(section: Section, known: pd.DataFrame) -> dict[str, int]:
+    if section.split != "kfold" or "config.folds" not in known:
+        return dict.fromkeys(map(str, known.index), 1)
+    return {str(arm): int(folds) for arm, folds in known["config.folds"].fillna(1).items()}

@@ -35,9 +35,8 @@ class Difference(Interval):
 
     centre, error: the interval is centre -+ quantile(0.025) x error, cut to -1..1. The centre is a
         little nearer to 0 than the estimate.
-    seeds: with one, everything said holds for that seed alone (`one_seed`), unless folds stand for
-        seeds.
-    folds: how many of them stand for seeds; 1 where none do.
+    seeds: with one, everything said holds for that seed alone (`one_seed`), unless there are folds.
+    folds: how many of them stand for seeds; 1 where there are none.
     groups: how many different images.
     of_seeds: the share of the variance error^2 that is estimated from the spread of seeds.
     freedom: the degrees of freedom behind that spread: own seeds and those of other arms.
@@ -131,7 +130,7 @@ def paired_difference(
     first, second: (seeds, images), right or wrong, the same seeds and images in the same order.
     groups: (images,); images of one group (identical pixels) count as one observation.
     others: what other arms of the same data say of the seeds.
-    folds: (images,) by which fold's runs each was read, one fold for a group. Where it is given
+    folds: (images,) by which fold's runs each was read, one fold for a group. With more than one
         the folds stand for the seeds, as trainings of their own on samples of their own.
 
     Seeds and images are both samples: the interval is about other seeds and other images of the
@@ -147,8 +146,7 @@ def paired_difference(
     gain = first.astype(float) - second.astype(float)
     gains, sizes = by_group(gain, groups)
     typical = _typical(gains / sizes)
-    if folds is not None:
-        folds = folds[np.unique(groups, return_index=True)[1]]
+    folds = folds_of_groups(folds, groups)
     imagined = np.array([typical, -typical])
     centre, parts = _mean_and_variances(gains, sizes, imagined, others, folds)
     variance = parts.of_seeds + parts.of_images
@@ -170,11 +168,15 @@ def paired_difference(
 
 
 def mean_share(
-    right: npt.NDArray[np.bool_], groups: npt.NDArray[np.int_], others: SeedSpread = UNKNOWN
+    right: npt.NDArray[np.bool_],
+    groups: npt.NDArray[np.int_],
+    others: SeedSpread = UNKNOWN,
+    folds: npt.NDArray[np.int_] | None = None,
 ) -> Interval:
     """The share of right readings over seeds and images, both samples as in `paired_difference`.
 
     right: (seeds, images). others: what other arms of the same data say of the seeds of one arm.
+    folds: as in `paired_difference`.
 
     Wilson's interval (1927) for as many independent readings as would vary like these, so that it
     holds for a few images, too (compare Franco et al., 2019, on samples in clusters). Readings that
@@ -182,7 +184,7 @@ def mean_share(
     """
     values, sizes = by_group(right.astype(float), groups)
     mean = float(right.mean())
-    parts = _parts((values - mean * sizes) / sizes.mean(), others)
+    parts = _parts((values - mean * sizes) / sizes.mean(), others, folds_of_groups(folds, groups))
     variance = parts.of_seeds + parts.of_images
     readings, of_seeds = float(len(sizes)), 0.0
     if 0 < mean < 1:
@@ -203,6 +205,17 @@ def by_group(
     _, member = np.unique(groups, return_inverse=True)
     sizes = np.bincount(member).astype(float)
     return np.stack([np.bincount(member, row, minlength=len(sizes)) for row in values]), sizes
+
+
+def folds_of_groups(
+    folds: npt.NDArray[np.int_] | None, groups: npt.NDArray[np.int_]
+) -> npt.NDArray[np.int_] | None:
+    """(groups,) the fold of each group of identical images; None where there is but one fold."""
+    if folds is None or len(np.unique(folds)) == 1:
+        return None
+    _, first = np.unique(groups, return_index=True)
+    of_groups: npt.NDArray[np.int_] = folds[first]
+    return of_groups
 
 
 class _Parts(NamedTuple):
@@ -226,16 +239,15 @@ def _mean_and_variances(
     vary less than they do.
     """
     size = float(sizes.mean())
-    own = ((sums - sums.sum() / (len(sums) * sizes.sum()) * sizes) / size).mean(axis=0)
+    real = (sums - sums.sum() / (len(sums) * sizes.sum()) * sizes) / size
+    own = real.mean(axis=0)
     alone = float((own**2).sum()) / max(len(own) - 1, 1) / len(own)
     sums = np.hstack([sums, np.tile(imagined * size, (len(sums), 1))])
     sizes = np.append(sizes, np.full(len(imagined), size))
-    if folds is not None:
-        # They leave the sum of any fold as it is.
-        folds = np.append(folds, np.full(len(imagined), folds[-1]))
     mean = float(sums.sum() / (len(sums) * sizes.sum()))
     # What each group moves the mean by, times the number of groups.
-    parts = _parts((sums - mean * sizes) / size, others, folds)
+    # The imagined images belong to no fold: how far folds lie apart is for the others to say.
+    parts = _parts((sums - mean * sizes) / size, others, folds, real)
     least = float(((imagined - imagined.mean()) ** 2).sum()) / len(sizes) ** 2
     return mean, parts._replace(of_images=max(parts.of_images, least, alone - parts.of_seeds))
 
@@ -260,18 +272,26 @@ def _parts(
     values: npt.NDArray[np.float64],
     others: SeedSpread,
     folds: npt.NDArray[np.int_] | None = None,
+    in_folds: npt.NDArray[np.float64] | None = None,
 ) -> _Parts:
     """The variance of the mean of (S, G) values: from images, and what seeds add to it.
 
     Where seeds add nothing all of it is the mean square of the images, which holds what seeds and
-    images vary together. Else the seeds' mean square holds that. folds: (G,); they stand for seeds.
+    images vary together. Else the seeds' mean square holds that.
+
+    folds: of each of the values `in_folds`, which are `values` by default; they stand for seeds.
     """
     seeds, images = values.shape
     if images < 2:
         return _Parts(0.0, 0.0, 0)
     by_image = values.mean(axis=0)
     of_images = seeds * float(((by_image - values.mean()) ** 2).sum()) / (images - 1)
-    own: Squares = squares(values, folds=folds)
+    if folds is not None:
+        in_folds = values if in_folds is None else in_folds
+        ratio, freedom = _ratio_of_folds(squares(in_folds, folds=folds), others, folds)
+        variance = max(ratio, 1.0) * of_images / values.size
+        return _Parts(variance, 0.0, freedom) if ratio > 1 else _Parts(0.0, variance, freedom)
+    own: Squares = squares(values)
     if not own.freedom or own.rest_freedom < 1:
         return _Parts(0.0, of_images / values.size, 0)
     spread = borrowed(own.spread, others, own.groups)
@@ -281,3 +301,13 @@ def _parts(
         return _Parts(0.0, of_images / values.size, spread.freedom)
     between = ratio * rest
     return _Parts(between / values.size, max(of_images - rest, 0.0) / values.size, spread.freedom)
+
+
+def _ratio_of_folds(
+    own: Squares, others: SeedSpread, folds: npt.NDArray[np.int_]
+) -> tuple[float, int]:
+    """By how much the mean varies more than its images alone explain, and the freedom of that."""
+    spread = borrowed(own.spread, others, own.groups)
+    # A large fold counts for more in the mean: the size by which its images are weighted.
+    _, many = np.unique(folds, return_counts=True)
+    return spread.ratio(float((many**2).sum() / many.sum())), spread.freedom

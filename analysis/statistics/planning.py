@@ -67,8 +67,8 @@ def between_folds(
     in it, and folds share most of what they learn from: other samples may differ more.
     """
     sums, sizes = by_group(first.astype(float) - second.astype(float), groups)
-    _, where = np.unique(groups, return_index=True)
-    found = squares(sums / sizes.mean(), folds=folds[where])
+    values = (sums - sums.sum() / (len(sums) * sizes.sum()) * sizes) / sizes.mean()
+    found = squares(values, folds=folds[np.unique(groups, return_index=True)[1]])
     if not found.freedom or found.rest_freedom < 1:
         return None
     # The squares are on the scale of one seed.

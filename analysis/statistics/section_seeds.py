@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.statistics.intervals import by_group
+from analysis.statistics.intervals import by_group, folds_of_groups
 from analysis.statistics.seed_spread import (
     SeedSpread,
     Squares,
@@ -25,7 +25,7 @@ class Family:
 
     values: (arms, seeds, groups) what each group of identical images adds to an arm's share of
         right readings in a seed, times the number of groups.
-    folds: (groups,) whose runs read them, where folds stand for seeds (`standing_for_seeds`).
+    folds: (groups,) whose runs read them, where there are several: they stand for the seeds.
     """
 
     arms: list[str]
@@ -66,15 +66,6 @@ class SectionSeeds:
         return together(found)
 
 
-def standing_for_seeds(folds: npt.NDArray[np.int_], seeds: int) -> npt.NDArray[np.int_] | None:
-    """The folds of images, where they stand for seeds: where there are more of them than seeds.
-
-    Runs of different folds are different trainings, also of one seed; with more folds than seeds
-    they say more of how far trainings lie apart.
-    """
-    return folds if len(np.unique(folds)) > seeds else None
-
-
 def section_seeds(section: Section, predictions: pd.DataFrame) -> SectionSeeds:
     """Of the leak-free test images of a section's runs; an arm with one run has no part in it."""
     test = predictions[(predictions["split"] == "test") & predictions["clean"]]
@@ -84,7 +75,7 @@ def section_seeds(section: Section, predictions: pd.DataFrame) -> SectionSeeds:
         {
             "arm": run_id.map(section.runs["arm"]),
             "seed": run_id.map(section.runs["config.seed"]),
-            "fold": run_id.map(section.runs["config.fold"]).astype(int),
+            "fold": pd.factorize(run_id.map(section.runs["config.fold"]))[0],
             "filename": test["filename"],
             "group": test["group"],
             "right": test["truth"] == test["reading"],
@@ -102,7 +93,7 @@ def section_seeds(section: Section, predictions: pd.DataFrame) -> SectionSeeds:
         fold = own.drop_duplicates("filename").set_index("filename").loc[read.index, "fold"]
         if len(read.columns) > 1 or (len(read.columns) and fold.nunique() > 1):
             readings[str(arm)], folds[str(arm)] = read, fold.to_numpy(int)
-            of = tuple(read.columns), tuple(read.index), tuple(fold.astype(str))
+            of = tuple(read.columns), tuple(read.index), tuple(map(str, fold))
             alike.setdefault(of, []).append(str(arm))
     families = []
     for (seeds, images, _), arms in alike.items():
@@ -111,7 +102,6 @@ def section_seeds(section: Section, predictions: pd.DataFrame) -> SectionSeeds:
         for arm in arms:
             sums, sizes = by_group(readings[arm].to_numpy().T, groups)
             values.append(sums / sizes.mean())
-        _, first_of = np.unique(groups, return_index=True)
-        folded = standing_for_seeds(folds[arms[0]][first_of], len(seeds))
-        families.append(Family(arms, list(seeds), np.stack(values), folded))
+        of_groups = folds_of_groups(folds[arms[0]], groups)
+        families.append(Family(arms, list(seeds), np.stack(values), of_groups))
     return SectionSeeds(families)

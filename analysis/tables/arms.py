@@ -55,7 +55,7 @@ def sections(results: Results) -> list[Section]:
         # Runs of an older recipe were trained in another way under the same settings.
         runs = judged[judged["config.recipe"] == judged["config.recipe"].max()]
         # Runs of an older recipe knew no folds.
-        runs = runs.assign(**{c: runs.get(c, "0") for c in OF_A_RUN})
+        runs = runs.assign(**{c: runs[c].fillna("0") if c in runs else "0" for c in OF_A_RUN})
         dataset = runs["tags.dataset"].mode().iloc[0]  # a folder may have been renamed
         tuned = found_by_search(results.searches, runs)
         start = before.loc[runs.index]

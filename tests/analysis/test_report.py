@@ -8,7 +8,7 @@ from itertools import product
 import pandas as pd
 import pytest
 
-from analysis.report import arms, csv_files, markdown, read_chapters
+from analysis.report import arms, comparisons, csv_files, markdown, read_chapters
 from analysis.statistics import comparison as paired
 from analysis.statistics.contest import contest
 from analysis.tables import arms as tables
@@ -594,7 +594,7 @@ def test_a_pair_of_one_seed_is_no_answer_beside_one_of_two():
     text = markdown(results(runs))
     answer = next(line for line in text.splitlines() if "leak-free test images" in line)
     assert "2 seeds" in answer
-    assert "chosen by validation among those with the most seeds" in answer
+    assert "chosen by validation among those with the most runs" in answer
 
 
 def test_a_mixture_of_both_losses_is_never_the_answer():
@@ -634,14 +634,16 @@ def test_the_folds_of_one_seed_are_one_test_part():
     assert pair.images == sum(clean for _, _, clean in halves["0"].values())
 
 
-def test_folds_stand_for_seeds_where_there_are_more_of_them():
-    """The difference is 1 in one fold and 0 in the two others, of two images each."""
-    images = {f"{n}.png": ("12", n, True) for n in range(6)}
-    parts = [dict(list(images.items())[2 * k : 2 * k + 2]) for k in range(3)]
+def test_folds_stand_for_seeds():
+    """The second arm misreads seven, one and none of the eight images of three folds."""
+    images = {f"{n}.png": ("12", n, True) for n in range(24)}
+    parts = [dict(list(images.items())[8 * k : 8 * k + 8]) for k in range(3)]
+    wrong = [7, 1, 0]
 
     def made(seeds):
         return [
-            run(arm | {"fold": str(fold)}, seed, ["x" if arm is CE and fold == 0 else "12"] * 2,
+            run(arm | {"fold": str(fold)}, seed,
+                ["x" if arm is CE and n < wrong[fold] else "12" for n in range(8)],
                 split="kfold", images=part, **scores(1, 1, 1, 0, 1))
             for seed in seeds for arm in (CTC, CE) for fold, part in enumerate(parts)
         ]  # fmt: skip
@@ -654,14 +656,17 @@ def test_folds_stand_for_seeds_where_there_are_more_of_them():
     assert pair.p > pair.p_exact
     assert pair.components is None
     text = markdown(built)
-    assert "1 seed, over 3 folds, 6 leak-free test images" in text
+    assert "1 seed, over 3 folds, 24 leak-free test images" in text
     assert "the one seed that was run" not in text
-    # With as many seeds these say more, and how they are read is as it was.
+    assert "with one seed" not in text.lower()
+    assert "| seeds | folds | images |" in text
+    (row,) = comparisons(read_chapters(built)).to_dict("records")
+    assert (row["seeds"], row["folds"], row["images"]) == (1, 3, 24)
+    # However many seeds there are: each fold's images are read by trainings on the same others.
     built = results(made([0, 1, 2]))
     (section,) = tables.sections(built)
     (pair,) = paired.comparisons(section, contest(section, built.predictions))
-    assert (pair.seeds, pair.difference.folds) == (3, 1)
-    assert "over 3 folds" not in markdown(built)
+    assert (pair.seeds, pair.difference.folds, pair.difference.freedom) == (3, 3, 2)
 
 
 def folded(folds, made):
@@ -676,12 +681,41 @@ def folded(folds, made):
     ]  # fmt: skip
 
 
-def test_seeds_that_have_read_other_folds_have_none_in_common():
-    pair = results(folded(3, [(0, 0), (0, 1), (1, 2)]))
-    (section,) = tables.sections(pair)
-    assert contest(section, pair.predictions).seeds.families == []
-    assert paired.comparisons(section, contest(section, pair.predictions)) == []
-    assert "nothing to compare yet" in markdown(pair)
+def test_of_seeds_that_have_read_other_folds_the_one_with_the_most_is_compared():
+    built = results(folded(3, [(1, 2), (0, 0), (0, 1)]))
+    (section,) = tables.sections(built)
+    assert contest(section, built.predictions).seeds.families == []
+    (pair,) = paired.comparisons(section, contest(section, built.predictions))
+    assert (pair.seeds, pair.images, pair.difference.folds, pair.lacking) == (1, 4, 2, 1)
+    assert "1 seed, over 2 of 3 folds, 4 leak-free test images" in markdown(built)
+
+
+def test_a_seed_that_has_read_one_fold_takes_none_from_another():
+    """The images of all folds, by the seed that has read them."""
+    built = results(folded(3, [(0, 0), (0, 1), (0, 2), (1, 0)]))
+    (section,) = tables.sections(built)
+    (pair,) = paired.comparisons(section, contest(section, built.predictions))
+    assert (pair.seeds, pair.images, pair.difference.folds, pair.lacking) == (1, 6, 3, 0)
+    # And as many seeds as have read them all.
+    built = results(folded(3, [(seed, fold) for seed in range(2) for fold in range(3)]))
+    (section,) = tables.sections(built)
+    (pair,) = paired.comparisons(section, contest(section, built.predictions))
+    assert (pair.seeds, pair.images, len(pair.run_ids[0])) == (2, 6, 6)
+
+
+def test_folds_that_are_not_there_yet_are_counted():
+    built = results(folded(3, [(0, 0), (0, 2)]))
+    (section,) = tables.sections(built)
+    (pair,) = paired.comparisons(section, contest(section, built.predictions))
+    assert (pair.images, pair.lacking) == (4, 1)
+    assert "1 seed, over 2 of 3 folds, 4 leak-free test images" in markdown(built)
+
+
+def test_a_fold_without_a_name_is_the_only_one():
+    """As where one of several runs is of a version that knew no folds."""
+    built = results(four_runs())
+    built.runs.loc[built.runs.index[0], "config.fold"] = None
+    assert markdown(built) == markdown(results(four_runs()))
 
 
 def test_arms_in_other_numbers_of_folds_are_families_of_their_own():

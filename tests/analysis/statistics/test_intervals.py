@@ -133,6 +133,42 @@ def test_folds_that_stand_for_seeds_have_the_t_interval_of_their_means(seeds):
     assert of_images.one_seed == (seeds == 1)
 
 
+def test_a_large_fold_counts_for_more():
+    """By the variance of a mean of folds with effects of their own, each weighted by its images."""
+    rng = np.random.default_rng(14)
+    many = np.array([900, 100, 100, 100, 100, 100])
+    folds = np.repeat(np.arange(6), many)
+    luck = np.array([0.1, -0.1, 0.12, 0.0, -0.05, 0.08])[folds]
+    first, second = rng.random((2, 1, 1400)) < np.stack([0.75 + luck, 0.75 + 0 * luck])[:, None]
+    found = paired_difference(first, second, np.arange(1400), folds=folds)
+    gain = (first.astype(float) - second)[0]
+    within = sum(((gain[folds == f] - gain[folds == f].mean()) ** 2).sum() for f in range(6)) / 1394
+    means = np.array([gain[folds == f].mean() for f in range(6)])
+    between = (many * (means - gain.mean()) ** 2).sum() / 5
+    typical = (1400 - (many**2).sum() / 1400) / 5
+    effect = (between - within) / typical
+    assert effect > 0
+    wanted = within / 1400 + effect * (many**2).sum() / 1400**2
+    assert found.error == pytest.approx(math.sqrt(wanted), rel=0.02)
+    # As if all were of one size it would be another.
+    assert within / 1400 + effect / 6 < 0.7 * wanted
+    reversed_ = paired_difference(
+        first[:, ::-1], second[:, ::-1], np.arange(1400), folds=folds[::-1]
+    )
+    assert (reversed_.low, reversed_.high) == pytest.approx((found.low, found.high))
+
+
+def test_in_folds_a_share_is_as_sure_as_its_folds():
+    rng = np.random.default_rng(15)
+    folds = np.repeat(np.arange(10), 200)
+    right = rng.random((1, 2000)) < 0.8 + rng.normal(0, 0.06, 10)[folds]
+    found = mean_share(right, np.arange(2000), folds=folds)
+    means = right[0].reshape(10, 200).mean(axis=1)
+    low, high = scipy.stats.t.interval(0.95, 9, means.mean(), scipy.stats.sem(means))
+    assert width(found) == pytest.approx(high - low, rel=0.06)
+    assert width(found) > 1.3 * width(mean_share(right, np.arange(2000)))
+
+
 def test_folds_that_agree_leave_the_interval_from_images_alone():
     """Every fold has the same readings; copies of an image are one."""
     rng = np.random.default_rng(13)

@@ -83,6 +83,30 @@ def test_what_was_named_in_time_is_the_answer_and_stands_by_itself():
     assert rows["planned"].sum() == 1
 
 
+@pytest.mark.parametrize("folds", [2, 3])
+def test_folds_are_looked_at_when_all_of_them_are_there(folds):
+    """Each that is added would be another chance."""
+    found = built([primary()])
+    found.runs["tags.split"] = "kfold"
+    found.runs["config.folds"] = "3"
+    # The two seeds become two folds of one; they read other images.
+    found.runs["config.fold"] = found.runs["config.seed"]
+    found.runs["config.seed"] = "0"
+    kept = found.predictions["run_id"].map(found.runs["config.fold"]).astype(int)
+    half = found.predictions.groupby("run_id", observed=True).cumcount() % 2
+    found = replace(found, predictions=found.predictions[kept == half])
+    found.runs["config.folds"] = "2" if folds == 2 else "3"
+    found.primaries[0] = [replace(found.primaries[0][0], looks=(1,))]
+    alone = [pair for pair in pairs(found) if pair.level is not None]
+    page = build(found, read_chapters(found)).markdown()
+    if folds == 2:
+        assert [pair.lacking for pair in alone] == [0]
+        assert "It is tested by itself" in page
+    else:
+        assert alone == []
+        assert "As 1 fold of it are not there yet, it is one of the family" in page
+
+
 def test_a_pair_that_was_named_is_the_answer_though_its_arms_are_no_twins():
     """As where each starts from a reader of its own."""
     found = built([primary(second=(CE, "40"))])
