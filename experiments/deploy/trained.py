@@ -51,7 +51,9 @@ _PARTS = {
 # Of readers that learnt from the published cells.
 _LIMITS = (
     "Cells of one collection: pencil and ink on printed forms, cut to about 60x34 pixels. Much of "
-    "what it misreads differs from the label in the decimal point alone. "
+    "what it misreads differs from the label in the decimal point alone. These figures are of one "
+    "seed: another reads a point or two more or less, and what ten read on average is in "
+    "RESULTS.md of the suite. "
 )
 _LICENCE = (
     "**Licence.** MIT, as the suite; the data set is that of "

@@ -19,7 +19,7 @@ def test_it_shows_what_the_runs_read(found):
 
 
 def test_the_table_says_the_same(found):
-    section = section_of("The two losses in every setting that was tried")
+    section = section_of("The two losses in other settings")
     lines = [f"| {' | '.join(cells(lead))} |" for _, lead in found.iterrows()]
     assert "\n".join(lines) + "\n\n" in section
 

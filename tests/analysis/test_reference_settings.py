@@ -104,10 +104,10 @@ def table_of_parts():
     return {arm: [*cells, *found.get(arm, ["", ""])] for arm, cells in arms.items()}
 
 
-def table_of_claim():
-    """arm -> its cells: metrics, and how far validation still rose at the end."""
-    runs, _ = made("claim")
-    curves = pd.read_csv(ROOT / "analysis/reference/claim_curves.csv")
+def curves_of(preset):
+    """Validation by run and epoch, of a preset's single runs."""
+    runs, _ = made(preset)
+    curves = pd.read_csv(ROOT / f"analysis/reference/{preset}_curves.csv")
     assert set(curves["run_id"]) == set(runs["run_id"])
     by_run = curves.pivot(index="run_id", columns="epoch", values="val")
     assert list(by_run) == list(range(25))
@@ -115,6 +115,13 @@ def table_of_claim():
     assert by_run.max(axis=1).loc[list(runs["run_id"])].tolist() == pytest.approx(
         list(runs["val"]), abs=1e-6
     )
+    return by_run
+
+
+def table_of_claim():
+    """arm -> its cells: metrics, and how far validation still rose at the end."""
+    runs, _ = made("claim")
+    by_run = curves_of("claim")
     rise = 100 * (by_run[range(20, 25)].mean(axis=1) - by_run[range(15, 20)].mean(axis=1))
     cells = arms_of("claim")
     assert all(seeds == "1" for seeds, *_ in cells.values())
@@ -211,6 +218,29 @@ def test_the_chain_to_the_published_decoder():
     assert ahead == {("ce_stop | as it is", "ctc | 7 time steps")}
 
 
+def test_how_long_mobilenet_stays_at_zero():
+    runs, _ = made("parts")
+    runs = runs[runs["arm"].str.contains("mobilenet_v3_small")].set_index("loss")
+    assert len(runs) == 2
+    begins = (curves_of("parts").loc[runs["run_id"]] > 0).idxmax(axis=1)
+    ce_stop, ctc = begins[runs.loc[["ce_stop", "ctc"], "run_id"]]
+    words = f"stayed at zero in the first {ce_stop} with cross-entropy, in the first {ctc} with CTC"
+    assert words in " ".join(section_of("The two losses in other settings").split())
+
+
+def test_how_many_runs_the_two_tables_show():
+    parts, claim = (set(made(preset)[0]["run_id"]) for preset in ("parts", "claim"))
+    words = "49 of the preset's 63 runs; the command makes the others. Five of them are"
+    section = " ".join(section_of("What each part of the reference is worth").split())
+    assert words in section
+    assert len(parts) == 49
+    assert len(parts & claim) == 5
+    assert (
+        f"in the chain ({len(claim)}), so that the two tables show {len(parts | claim)} runs"
+        in section
+    )
+
+
 def test_the_front_page_says_the_same():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     published = "cross-entropy + stop, the published decoder and filling, one seed (`claim`)"
@@ -236,7 +266,12 @@ def test_what_is_taken_on_the_front_page_has_the_figures_of_the_tables():
         assert shown(cells) == is_shown
         return seeds[cells[0]]
 
-    says("taking out the shortcut head costs CTC", "ctc | no shortcut head", is_shown=False)
+    more, low, high = (
+        float(x) for x in re.findall(r"[-+][\d.]+", parts["ctc | no shortcut head"][-2])
+    )
+    head = f"without the shortcut head CTC reads {more:.1f} points more ({low:.1f} to {high:.1f})"
+    assert head in readme
+    assert not shown(parts["ctc | no shortcut head"])
     says("15 cost", "ctc | 15 time steps", is_shown=False)
     says("`small_cnn` costs CTC", "ctc | small_cnn", is_shown=False)
     says("none costs cross-entropy", "ce_stop | no augmentation", is_shown=True)
