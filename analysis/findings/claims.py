@@ -114,7 +114,7 @@ def lead(section: Section, pairs: list[Comparison]) -> pd.DataFrame:
     ce_stop would have to read: needed_points with the lead in points, needed_relative with it as a
     tenth of CTC's accuracy, which may be more than all.
     """
-    accuracy = arms(section).set_index("arm")["test" if section.split == "clean" else "test_clean"]
+    accuracy = arms(section).set_index("arm")["test_clean"]
     rows = []
     for pair in pairs:
         if set(pair.losses) != {CTC, CROSS_ENTROPY}:

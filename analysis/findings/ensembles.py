@@ -57,7 +57,7 @@ def ensembles(section: Section, results: Results) -> list[Ensemble]:
             what=_name(section, list(members)) + views,
             beside=_name(section, [best]),
             val=_score(row, "val"),
-            clean=_score(row, _leak_free(section)),
+            clean=_score(row, "test_clean"),
             agreed=_score(row, "agreed"),
             val_images=int((of_val == str(ensemble)).sum()),
             difference=paired_difference(right[:1], right[1:], groups),
@@ -67,10 +67,6 @@ def ensembles(section: Section, results: Results) -> list[Ensemble]:
         )
         found.append(one)
     return found
-
-
-def _leak_free(section: Section) -> str:
-    return "test" if section.split == "clean" else "test_clean"
 
 
 def _score(row: pd.Series, part: str) -> float:

@@ -15,13 +15,13 @@ from analysis.statistics.intervals import (
     MARGIN,
     Difference,
     Interval,
-    by_group,
     mean_share,
     paired_difference,
     share,
 )
 from analysis.statistics.seed_spread import SeedSpread, squares, together
 from analysis.statistics.significance import ALPHA, Judgement, holm, judge
+from analysis.statistics.variances import by_group
 from analysis.tables.arms import Section
 from analysis.tables.load import Results
 

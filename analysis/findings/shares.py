@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.statistics.intervals import by_group, folds_of_groups, mean_share
+from analysis.statistics.intervals import mean_share
 from analysis.statistics.seed_spread import SeedSpread, squares, together
+from analysis.statistics.variances import by_group, folds_of_groups
 
 
 def by_arm(readings: pd.DataFrame) -> pd.DataFrame:

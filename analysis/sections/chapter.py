@@ -71,11 +71,6 @@ class Chapter:
         """Readings of the leak-free test images."""
         return self.predictions[(self.predictions["split"] == "test") & self.predictions["clean"]]
 
-    @property
-    def clean_metric(self) -> str:
-        """The column of `arms` that holds the leak-free test."""
-        return "test" if self.section.split == "clean" else "test_clean"
-
     def chart(
         self, figure: Callable[[], Figure], data: pd.DataFrame, name: str, alt: str, caption: str
     ) -> Chart:

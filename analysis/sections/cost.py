@@ -39,11 +39,11 @@ def write_cost(page: Page, chapter: Chapter) -> None:
     reported = {column: head for column, head in _COSTS.items() if column in runs}
     means = runs.groupby("label")[list(reported)].mean().rename(columns=reported)
     table = means.reindex(list(chapter.arms["label"]))
-    table.insert(0, "exact_match", chapter.arms.set_index("label")[chapter.clean_metric])
+    table.insert(0, "exact_match", chapter.arms.set_index("label")["test_clean"])
     energy = _energy(chapter)
     _chart(page, chapter, table)
     heads = list(reported.values())
-    spread = chapter.arms.set_index("label")[f"{chapter.clean_metric}_sd"]
+    spread = chapter.arms.set_index("label")["test_clean_sd"]
     page.table(
         ["arm", "leak-free test", *heads, *(["energy, Wh"] if len(energy) else [])],
         [

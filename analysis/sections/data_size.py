@@ -42,10 +42,7 @@ def _name(growth: Growth, chapter: Chapter) -> str:
 
 def _chart(page: Page, chapter: Chapter, found: list[Growth], names: dict[str, str]) -> None:
     drawn = found[:LINES]
-    scores = pd.concat(
-        read_right(chapter.section, one, chapter.clean_metric).assign(arm=one.sized)
-        for one in drawn
-    )
+    scores = pd.concat(read_right(chapter.section, one).assign(arm=one.sized) for one in drawn)
     # As its arm with the most images is drawn in the other figures, where it is drawn.
     looks = {one.sized: chapter.looks[list(one.labels.values())[-1]] for one in drawn}
     page.chart(
@@ -64,7 +61,6 @@ def _chart(page: Page, chapter: Chapter, found: list[Growth], names: dict[str, s
 def _table(page: Page, chapter: Chapter, found: list[Growth], names: dict[str, str]) -> None:
     arms = {row["label"]: row for row in chapter.arms.to_dict("records")}
     pairs = {frozenset((pair.first, pair.second)): pair for pair in chapter.pairs}
-    metric = chapter.clean_metric
     rows = []
     for one in found:
         for count, label in one.labels.items():
@@ -75,7 +71,7 @@ def _table(page: Page, chapter: Chapter, found: list[Growth], names: dict[str, s
                     f"{count:,}",
                     str(row["seeds"]),
                     mean_and_spread(row["val"], row["val_sd"]),
-                    mean_and_spread(row[metric], row[f"{metric}_sd"]),
+                    mean_and_spread(row["test_clean"], row["test_clean_sd"]),
                 ]
             )
     page.table(

@@ -51,7 +51,7 @@ def write_provenance(page: Page, chapter: Chapter) -> None:
                 chapter.names[run["label"]],
                 run["config.seed"],
                 *([run["config.fold"]] if folds else []),
-                percent(run.get(f"metrics.{chapter.clean_metric}.exact_match", float("nan"))),
+                percent(run.get("metrics.test_clean.exact_match", float("nan"))),
                 code(run_page(run, str(run_id))),
                 code(str(run.get("tags.command", ""))),
             ]

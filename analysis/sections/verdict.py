@@ -129,7 +129,7 @@ def write_arms(page: Page, chapter: Chapter) -> None:
                 str(arm["seeds"]),
                 *(
                     mean_and_spread(arm[m], arm[f"{m}_sd"])
-                    for m in ("val", "test", chapter.clean_metric, "cer")
+                    for m in ("val", "test", "test_clean", "cer")
                 ),
                 f"{arm['seconds']:.0f}",
             ]

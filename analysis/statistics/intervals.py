@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,8 @@ from scipy.optimize import brentq
 from scipy.special import ndtri, stdtrit
 from scipy.stats import binomtest
 
-from analysis.statistics.seed_spread import UNKNOWN, SeedSpread, Squares, borrowed, squares
+from analysis.statistics.seed_spread import UNKNOWN, SeedSpread
+from analysis.statistics.variances import Variances, by_group, folds_of_groups, variances
 
 # Two arms that differ by less are called equivalent, unless somebody asks for another margin.
 MARGIN = 0.01
@@ -184,7 +184,9 @@ def mean_share(
     """
     values, sizes = by_group(right.astype(float), groups)
     mean = float(right.mean())
-    parts = _parts((values - mean * sizes) / sizes.mean(), others, folds_of_groups(folds, groups))
+    parts = variances(
+        (values - mean * sizes) / sizes.mean(), others, folds_of_groups(folds, groups)
+    )
     variance = parts.of_seeds + parts.of_images
     readings, of_seeds = float(len(sizes)), 0.0
     if 0 < mean < 1:
@@ -198,42 +200,14 @@ def mean_share(
     return Interval(mean, max(0.0, centre - half), min(1.0, centre + half))
 
 
-def by_group(
-    values: npt.NDArray[np.float64], groups: npt.NDArray[np.int_]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """(seeds, groups) sums of the values of identical images, and how many there are of each."""
-    _, member = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(member).astype(float)
-    return np.stack([np.bincount(member, row, minlength=len(sizes)) for row in values]), sizes
-
-
-def folds_of_groups(
-    folds: npt.NDArray[np.int_] | None, groups: npt.NDArray[np.int_]
-) -> npt.NDArray[np.int_] | None:
-    """(groups,) the fold of each group of identical images; None where there is but one fold."""
-    if folds is None or len(np.unique(folds)) == 1:
-        return None
-    _, first = np.unique(groups, return_index=True)
-    of_groups: npt.NDArray[np.int_] = folds[first]
-    return of_groups
-
-
-class _Parts(NamedTuple):
-    """The variance of a mean: what is estimated from seeds (with `freedom`), and from images."""
-
-    of_seeds: float
-    of_images: float
-    freedom: int
-
-
 def _mean_and_variances(
     sums: npt.NDArray[np.float64],
     sizes: npt.NDArray[np.float64],
     imagined: npt.NDArray[np.float64],
     others: SeedSpread,
     folds: npt.NDArray[np.int_] | None,
-) -> tuple[float, _Parts]:
-    """The mean, with imagined images of these values in every seed; its variance by `_parts`.
+) -> tuple[float, Variances]:
+    """The mean, with imagined images of these values in every seed; its variance by `variances`.
 
     It is not below what the images that there are give alone: in many seeds an imagined one may
     vary less than they do.
@@ -247,7 +221,7 @@ def _mean_and_variances(
     mean = float(sums.sum() / (len(sums) * sizes.sum()))
     # What each group moves the mean by, times the number of groups.
     # The imagined images belong to no fold: how far folds lie apart is for the others to say.
-    parts = _parts((sums - mean * sizes) / size, others, folds, real)
+    parts = variances((sums - mean * sizes) / size, others, folds, real)
     least = float(((imagined - imagined.mean()) ** 2).sum()) / len(sizes) ** 2
     return mean, parts._replace(of_images=max(parts.of_images, least, alone - parts.of_seeds))
 
@@ -266,48 +240,3 @@ def _typical(gains: npt.NDArray[np.float64]) -> float:
     if not len(different):
         return 1.0
     return max(float(np.sqrt((different**2).mean())), 1 / len(gains))
-
-
-def _parts(
-    values: npt.NDArray[np.float64],
-    others: SeedSpread,
-    folds: npt.NDArray[np.int_] | None = None,
-    in_folds: npt.NDArray[np.float64] | None = None,
-) -> _Parts:
-    """The variance of the mean of (S, G) values: from images, and what seeds add to it.
-
-    Where seeds add nothing all of it is the mean square of the images, which holds what seeds and
-    images vary together. Else the seeds' mean square holds that.
-
-    folds: of each of the values `in_folds`, which are `values` by default; they stand for seeds.
-    """
-    seeds, images = values.shape
-    if images < 2:
-        return _Parts(0.0, 0.0, 0)
-    by_image = values.mean(axis=0)
-    of_images = seeds * float(((by_image - values.mean()) ** 2).sum()) / (images - 1)
-    if folds is not None:
-        in_folds = values if in_folds is None else in_folds
-        ratio, freedom = _ratio_of_folds(squares(in_folds, folds=folds), others, folds)
-        variance = max(ratio, 1.0) * of_images / values.size
-        return _Parts(variance, 0.0, freedom) if ratio > 1 else _Parts(0.0, variance, freedom)
-    own: Squares = squares(values)
-    if not own.freedom or own.rest_freedom < 1:
-        return _Parts(0.0, of_images / values.size, 0)
-    spread = borrowed(own.spread, others, own.groups)
-    rest = own.rest / own.rest_freedom
-    ratio = spread.ratio(own.groups)
-    if ratio <= 1:
-        return _Parts(0.0, of_images / values.size, spread.freedom)
-    between = ratio * rest
-    return _Parts(between / values.size, max(of_images - rest, 0.0) / values.size, spread.freedom)
-
-
-def _ratio_of_folds(
-    own: Squares, others: SeedSpread, folds: npt.NDArray[np.int_]
-) -> tuple[float, int]:
-    """By how much the mean varies more than its images alone explain, and the freedom of that."""
-    spread = borrowed(own.spread, others, own.groups)
-    # A large fold counts for more in the mean: the size by which its images are weighted.
-    _, many = np.unique(folds, return_counts=True)
-    return spread.ratio(float((many**2).sum() / many.sum())), spread.freedom

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import t as student
 
-from analysis.statistics.intervals import by_group
 from analysis.statistics.seed_spread import SeedSpread, borrowed, squares
+from analysis.statistics.variances import by_group
 
 
 class Components(NamedTuple):

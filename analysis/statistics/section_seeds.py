@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.statistics.intervals import by_group, folds_of_groups
 from analysis.statistics.seed_spread import (
     SeedSpread,
     Squares,
@@ -16,6 +15,7 @@ from analysis.statistics.seed_spread import (
     squares,
     together,
 )
+from analysis.statistics.variances import by_group, folds_of_groups
 from analysis.tables.arms import Section
 
 

@@ -116,7 +116,7 @@ def _check_same(first: _Finished, other: _Finished) -> None:
 
 
 def _evaluate(members: list[_Finished], views: int, record: RunRecord) -> None:
-    images, config = members[0].images, members[0].member.config
+    images = members[0].images
     # Seeds cut validation parts of their own: what one selects on, another has learnt.
     val = set.intersection(*(set(m.split.val) for m in members))
     split = replace(members[0].split, val=tuple(sorted(val)))
@@ -137,7 +137,7 @@ def _evaluate(members: list[_Finished], views: int, record: RunRecord) -> None:
         {
             "cost.parameters": float(sum(parameters.values())),
             "cost.reading_ms": seconds * milliseconds,
-            **label_metrics(images, split, config.split, readings),
+            **label_metrics(images, split, readings),
             **human_metrics(images, split, readings.get("human", {})),
         }
     )

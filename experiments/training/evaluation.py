@@ -25,11 +25,14 @@ from losses import Reading
 Readings = dict[str, dict[int, Reading]]
 
 
-def label_metrics(images: Images, split: Split, kind: str, readings: Readings) -> dict[str, float]:
-    """Exact match and character error rate against the labels of each part."""
+def label_metrics(images: Images, split: Split, readings: Readings) -> dict[str, float]:
+    """Exact match and character error rate against the labels of each part.
+
+    `test_clean`: on the leak-free images of the test, which for some splits are all of it, so that
+    runs of every split have it under one name.
+    """
     parts = {part: list(readings.get(part, {})) for part in ("val", "test")}
-    if kind == "published":
-        parts["test_clean"] = [i for i in parts["test"] if i in split.clean]
+    parts["test_clean"] = [i for i in parts["test"] if i in split.clean]
     metrics: dict[str, float] = {}
     for name, at in parts.items():
         read_by = readings.get("test" if name == "test_clean" else name, {})

@@ -165,7 +165,7 @@ def _log_results(
         "best_epoch": float(fitted.progress.best),
         "val.loss": fitted.progress.kept.loss,
         "train.seconds": fitted.progress.seconds,
-        **label_metrics(images, split, config.split, readings),
+        **label_metrics(images, split, readings),
         **human_metrics(images, split, readings.get("human", {})),
     }
     record.log_model(run_name(config), config.flat(), metrics, (images.name, images.digest))

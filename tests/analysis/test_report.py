@@ -459,7 +459,7 @@ def test_two_data_sets_under_one_name_are_two_sections():
 
 def test_the_two_splits_are_two_sections():
     only_clean = {name: about for name, about in TEST.items() if about[2]}
-    numbers = scores(1, 3 / 5, None, 1 / 12, 1)
+    numbers = scores(1, 3 / 5, 3 / 5, 1 / 12, 1)
     runs = four_runs() + [
         run(settings, 0, RIGHT[:5], split="clean", images=only_clean, **numbers)
         for settings in (CTC, CE)

@@ -54,7 +54,7 @@ def test_arms_that_differ_in_images_and_epochs_alone_are_one():
     found = {one.loss: one for one in growths(section(*RUNS))}
     assert set(found) == {"ctc", "ce_stop"}
     assert list(found["ctc"].labels) == [100, 200]
-    scores = read_right(section(*RUNS), found["ctc"], "test_clean")
+    scores = read_right(section(*RUNS), found["ctc"])
     assert scores.groupby("images")["exact_match"].mean().to_dict() == {
         100: pytest.approx(0.55),
         200: pytest.approx(0.75),

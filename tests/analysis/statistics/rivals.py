@@ -18,8 +18,9 @@ from scipy.optimize import brentq
 from scipy.special import polygamma
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from analysis.statistics.intervals import by_group, paired_difference
+from analysis.statistics.intervals import paired_difference
 from analysis.statistics.seed_spread import SeedSpread, of_differences, squares
+from analysis.statistics.variances import by_group
 
 Ends = list[tuple[float, float]]
 Method = Callable[[npt.NDArray[np.bool_], npt.NDArray[np.int_]], Ends]

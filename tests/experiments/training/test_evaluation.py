@@ -55,7 +55,7 @@ READ = {
 
 
 def test_exact_match_and_cer_of_each_part():
-    found = label_metrics(IMAGES, SPLIT, "published", READ)
+    found = label_metrics(IMAGES, SPLIT, READ)
     assert found == pytest.approx(
         {
             "val.exact_match": 1,
@@ -68,8 +68,9 @@ def test_exact_match_and_cer_of_each_part():
     )
 
 
-def test_the_clean_split_has_no_second_clean_metric():
-    assert "test_clean.exact_match" not in label_metrics(IMAGES, SPLIT, "clean", READ)
+def test_without_a_leak_free_image_there_is_no_leak_free_metric():
+    leaky = replace(SPLIT, clean=frozenset({5}))
+    assert "test_clean.exact_match" not in label_metrics(IMAGES, leaky, READ)
 
 
 def test_people_are_met_on_the_images_that_both_read():
