@@ -23,6 +23,8 @@ _PEOPLE = "#009E73"
 _MARKS = "osD"
 # Of the highest count: light enough for black numbers on it.
 _MOST = "#56B4E9"
+# What stands under a forest plot that has squares.
+OF_ONE_SEED = " Squares: of one seed, for which alone the interval holds."
 
 Looks = Mapping[str, Look]
 Names = Mapping[str, str]
@@ -39,7 +41,8 @@ class Reference:
 def differences(pairs: pd.DataFrame, claimed: float | None) -> Figure:
     """A forest plot of paired differences, in points.
 
-    pairs: first, second, estimate, low, high (first minus second), shown.
+    pairs: first, second, estimate, low, high (first minus second), shown (drawn filled), one_seed
+        (drawn as a square).
     claimed: a difference that was claimed.
     """
     with style():
@@ -48,8 +51,8 @@ def differences(pairs: pd.DataFrame, claimed: float | None) -> Figure:
             axis.plot([100 * pair["low"], 100 * pair["high"]], [place] * 2, color="black", lw=2)
             face = "black" if pair["shown"] else "white"
             axis.plot(
-                [100 * pair["estimate"]], [place], "o", color="black", markersize=9,
-                markerfacecolor=face,
+                [100 * pair["estimate"]], [place], "s" if pair["one_seed"] else "o", color="black",
+                markersize=8 if pair["one_seed"] else 9, markerfacecolor=face,
             )  # fmt: skip
         axis.axvline(0, color="black", linewidth=1)
         if claimed is not None:

@@ -124,6 +124,7 @@ def rows_drawn(chapter: Chapter) -> pd.DataFrame:
                 "low": change.pair.difference.low,
                 "high": change.pair.difference.high,
                 "shown": change.pair.judgement.verdict is Verdict.SHOWN,
+                "one_seed": change.pair.one_seed,
             }
         )
     table = pd.DataFrame(rows)
@@ -146,6 +147,8 @@ def _forest(page: Page, chapter: Chapter) -> None:
             "in the table.",
             "One setting changed: points of exact match on the leak-free test images with 95% "
             "intervals. To the right the changed arm reads more. Filled where the difference is "
-            "shown." + (f" {left} more in the table." if left else ""),
+            "shown."
+            + figures.OF_ONE_SEED * bool(table["one_seed"].any())
+            + (f" {left} more in the table." if left else ""),
         )
     )

@@ -202,6 +202,7 @@ def _forest(page: Page, chapter: Chapter, pairs: list[Comparison]) -> None:
                 "low": pair.difference.low,
                 "high": pair.difference.high,
                 "shown": pair.judgement.verdict is Verdict.SHOWN,
+                "one_seed": pair.one_seed,
             }
             for pair in drawn
         ]
@@ -226,6 +227,7 @@ def _forest(page: Page, chapter: Chapter, pairs: list[Comparison]) -> None:
             "Arms that differ in the loss alone, on the same leak-free test images and seeds: "
             "points of exact match with 95% intervals, the pair of the answer first. To the "
             "right the first of the two reads more. Filled where the difference is shown."
+            + figures.OF_ONE_SEED * bool(table["one_seed"].any())
             + (" Dashed: the lead that was claimed." if claimed else "")
             + (f" {left} more in the table below." if left else ""),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +25,14 @@ from experiments.sweep.grid import Grid, Run
 from experiments.sweep.orchestrator import duration, work
 from experiments.sweep.plan import Planned, plan, stage_folder
 from experiments.sweep.primary import primary, put_on_record
+from experiments.training.epochs import count_batches
 from experiments.training.loop import check
 from experiments.training.run import data_folder, load_data
 from experiments.training.standing import epochs_kept
 from experiments.training.warm_start import finished_start
+
+# Training steps before which CTC tends to be still on its plateau (RESULTS.md, fewer images).
+_FEW = 1000
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,8 @@ def ablation(
                 [_run(one, folders[one.data], out, parent.run_id, threads) for one in missing],
                 tracker.being_made,
             )
+            if missing and (note := few_steps(runs, images)):
+                print(note, flush=True)
             if missing and runner.on_this_cpu():
                 print(_ahead(missing, folders, out, at_once, threads), flush=True)
             work(grid, runner, at_once, "runs")
@@ -142,6 +149,26 @@ def _check(runs: list[Planned], images: dict[Data, Images]) -> None:
         if shape not in seen:
             seen.add(shape)
             check(config, images[data], timed_split(images[data], config))
+
+
+def few_steps(runs: list[Planned], images: Images) -> str:
+    """A warning where even the longest of these runs is too short to learn much; else empty.
+
+    The epochs of most presets are for some 5,000 images, and few images make short epochs. A run
+    that starts from another is no matter: it needs fewer.
+    """
+    steps = [
+        config.epochs * count_batches(config, len(timed_split(images, config).train))
+        for config, data, _ in runs
+        if data == "same" and not config.start
+    ]
+    if not steps or max(steps) >= _FEW:
+        return ""
+    return (
+        f"note: {max(steps):,} training steps a run, and with fewer than about {_FEW:,} CTC may "
+        f"read next to nothing: set epochs {math.ceil(_FEW / max(steps))} times as high or higher "
+        "in a preset of your own (PRESET=mine.toml)"
+    )
 
 
 def _ahead(

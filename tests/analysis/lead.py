@@ -111,7 +111,9 @@ def main() -> None:
     """Write them anew."""
     table = leads()
     table.round(5).to_csv(REFERENCE / "lead.csv", index=False)
-    named = table.assign(second=table["second"] + ", " + table["seeds"].map(SEEDS))
+    named = table.assign(
+        second=table["second"] + ", " + table["seeds"].map(SEEDS), one_seed=table["seeds"] == 1
+    )
     (REFERENCE / "lead.png").write_bytes(render(differences(named, CLAIMED)).png)
     for _, lead in table.iterrows():
         print(f"| {' | '.join(cells(lead))} |")

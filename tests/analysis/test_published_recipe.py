@@ -44,4 +44,4 @@ def test_the_difference(section):
     assert "minus CTC: {} points** (95% interval {} to {}".format(*ends) in section
     assert p in section
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert "reads what CTC reads with it ({}, {} to {})".format(*ends) in readme
+    assert "shows no difference from CTC ({}, {} to {}; one seed)".format(*ends) in readme

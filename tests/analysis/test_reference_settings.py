@@ -9,7 +9,7 @@ import pytest
 from analysis.statistics.comparison import compare, corrected
 from analysis.statistics.contest import contest
 from analysis.tables.arms import Section
-from tests.analysis.test_reference import CLEAN, PUBLISHED, ROOT, row
+from tests.analysis.test_reference import CLEAN, PUBLISHED, ROOT, ids, row
 
 # What is changed, by the setting that differs from the arm as it is.
 CHANGED = {
@@ -118,11 +118,16 @@ def curves_of(preset):
     return by_run
 
 
+def rise_of(by_run):
+    """How much more a run validates over the last five epochs than the five before, in points."""
+    return 100 * (by_run[range(20, 25)].mean(axis=1) - by_run[range(15, 20)].mean(axis=1))
+
+
 def table_of_claim():
     """arm -> its cells: metrics, and how far validation still rose at the end."""
     runs, _ = made("claim")
     by_run = curves_of("claim")
-    rise = 100 * (by_run[range(20, 25)].mean(axis=1) - by_run[range(15, 20)].mean(axis=1))
+    rise = rise_of(by_run)
     cells = arms_of("claim")
     assert all(seeds == "1" for seeds, *_ in cells.values())
     return {
@@ -222,9 +227,43 @@ def test_how_long_mobilenet_stays_at_zero():
     runs, _ = made("parts")
     runs = runs[runs["arm"].str.contains("mobilenet_v3_small")].set_index("loss")
     assert len(runs) == 2
-    begins = (curves_of("parts").loc[runs["run_id"]] > 0).idxmax(axis=1)
-    ce_stop, ctc = begins[runs.loc[["ce_stop", "ctc"], "run_id"]]
+    section = " ".join(section_of("The two losses in other settings").split())
+    curves = curves_of("parts").loc[runs.loc[["ce_stop", "ctc"], "run_id"]]
+    ce_stop, ctc = (curves > 0).idxmax(axis=1)
     words = f"stayed at zero in the first {ce_stop} with cross-entropy, in the first {ctc} with CTC"
+    assert words in section
+    ce_stop, ctc = rise_of(curves)
+    assert f"it still rose by {ce_stop:.1f} and {ctc:.1f} points" in section
+    early, late = ([100 * share for share in curves[epoch]] for epoch in (12, 24))
+    words = "{:.1f} and {:.1f}% of validation after 13 epochs, {:.1f} and {:.1f}% after 25"
+    assert words.format(*early, *late) in section
+    assert f"finds a lead of {early[0] - early[1]:.0f} points" in section
+    short = (
+        f"{early[0] - early[1]:.0f} points behind after 13 epochs, {late[0] - late[1]:.0f} after 25"
+    )
+    assert short in section_of("In short")
+
+
+def test_the_planned_pair_trained_anew():
+    runs, among = made("parts")
+    found = compare(among, f"ctc | {AS_IT_IS}", f"ce_stop | {AS_IT_IS}")
+    d = found.difference
+    assert found.seeds == 3
+    words = "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * x for x in (d.estimate, d.low, d.high)))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"trained anew on another machine, give {words}" in readme
+    section = " ".join(section_of("CTC against cross-entropy").split())
+    assert f"give {words.replace(' (', ' points (', 1)}" in section
+    own = runs[runs["arm"].str.endswith(AS_IT_IS)].set_index("run_id")
+    rise = rise_of(curves_of("parts").loc[own.index]).groupby(own["loss"]).mean()
+    words = f"by {rise['ce_stop']:.1f} points from epochs 16 to 20 to the last five, CTC's by"
+    assert f"{words} {rise['ctc']:.1f}" in section
+
+
+def test_what_seeds_of_the_planned_pair_differ_by():
+    ctc, ce_stop = (CLEAN[ids(loss)].mean().to_numpy() for loss in ("ctc", "ce_stop"))
+    apart = 100 * (ctc - ce_stop).std(ddof=1)
+    words = f"Seeds of the planned pair have a standard deviation of {apart:.1f} points"
     assert words in " ".join(section_of("The two losses in other settings").split())
 
 
@@ -275,8 +314,8 @@ def test_what_is_taken_on_the_front_page_has_the_figures_of_the_tables():
     says("15 cost", "ctc | 15 time steps", is_shown=False)
     says("`small_cnn` costs CTC", "ctc | small_cnn", is_shown=False)
     says("none costs cross-entropy", "ce_stop | no augmentation", is_shown=True)
-    says("affine in place of strong", "ce_stop | affine", is_shown=False)
-    says("AdamW in place of Muon costs CTC", "ctc | AdamW to 0.003", is_shown=True)
+    says("affine in place of strong costs cross-entropy", "ce_stop | affine", is_shown=False)
+    says("AdamW, at 0.003, in place of Muon costs CTC", "ctc | AdamW to 0.003", is_shown=True)
     of = says(", cross-entropy", "ce_stop | AdamW to 0.003", is_shown=True)
     assert f"{costs(parts['ce_stop | AdamW to 0.003'])} ({of})" in readme
     seven = steps["ctc | 7 time steps", "ctc | as it is"]

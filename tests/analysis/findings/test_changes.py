@@ -217,6 +217,16 @@ def test_in_a_figure_no_two_rows_have_one_name():
     assert not rows.duplicated(["first", "second"]).any()
 
 
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_figure_says_what_holds_for_one_seed_alone(seeds):
+    both = [(CTC, CTC_0), (CTC | {"backbone": "crnn"}, CTC_1), (CE, CE_0)]
+    runs = [made(arm, read, seed=seed) for arm, read in both for seed in range(seeds)]
+    rows = rows_drawn(*read_chapters(results(runs)))
+    assert list(rows["one_seed"]) == [seeds == 1]
+    # Under the figure of the losses and under that of the changed setting.
+    assert markdown(results(runs)).count("Squares: of one seed") == (2 if seeds == 1 else 0)
+
+
 def test_the_folds_of_a_seed_are_one_reading():
     halves = {"0": dict(list(TEST.items())[:3]), "1": dict(list(TEST.items())[3:])}
 
