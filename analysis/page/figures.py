@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.page.arm_names import PLAIN, Look
-from analysis.page.style import grid, legend, logarithmic, name_rows, panels, spread, style
+from analysis.page.style import ROW, grid, legend, logarithmic, name_rows, panels, spread, style
 from analysis.statistics.intervals import Interval
 
 _CLAIM = "#D55E00"
@@ -46,7 +46,7 @@ def differences(pairs: pd.DataFrame, claimed: float | None) -> Figure:
     claimed: a difference that was claimed.
     """
     with style():
-        figure, (axis,) = panels(1, 1.5 + 0.55 * len(pairs))
+        figure, (axis,) = panels(1, 1.5 + ROW * len(pairs))
         for place, pair in enumerate(pairs.to_dict("records")):
             axis.plot([100 * pair["low"], 100 * pair["high"]], [place] * 2, color="black", lw=2)
             face = "black" if pair["shown"] else "white"
@@ -74,7 +74,7 @@ def beside_people(scores: pd.DataFrame, people: Reference, looks: Looks, names: 
     """
     readers, kinds = (list(dict.fromkeys(scores[c])) for c in ("reader", "what"))
     with style():
-        figure, (axis,) = panels(1, 2.2 + 0.55 * len(readers))
+        figure, (axis,) = panels(1, 2.2 + ROW * len(readers))
         low, high = 100 * people.interval.low, 100 * people.interval.high
         axis.axvspan(low, high, color=_PEOPLE, alpha=0.18, linewidth=0)
         axis.axvline(100 * people.interval.estimate, color=_PEOPLE, lw=2, label=people.what)
@@ -197,7 +197,7 @@ def costs(table: pd.DataFrame, looks: Looks, names: Names) -> Figure:
     """
     columns = [c for c in table.columns if c != "arm"]
     with style():
-        figure, axes = panels(len(columns), 1.6 + 0.45 * len(table))
+        figure, axes = panels(len(columns), 1.6 + ROW * len(table))
         for axis, column in zip(axes, columns, strict=True):
             accuracy = column == "exact_match"
             values = 100 * table[column] if accuracy else table[column]

@@ -18,6 +18,10 @@ from analysis.page.page import Drawn
 
 # Inches: the letters below can still be read when the page shows them at half this size.
 _WIDTH = 9.0
+# The height of a row that has a name: two lines of it.
+ROW = 0.55
+# The names' size in points, the height of a line of them, and the room between two names in inches.
+_NAME, _LINE, _BETWEEN = 12, 1.25, 0.1
 
 _STYLE = {
     **sns.axes_style("whitegrid"),
@@ -52,11 +56,21 @@ def grid(across: int, down: int, height: float) -> tuple[Figure, list[Axes]]:
 
 
 def name_rows(axis: Axes, names: Sequence[str]) -> None:
-    """A name a row, the first one at the top; long ones take two lines."""
+    """A name a row of ROW inches, the first one at the top.
+
+    Long names take several lines. Where one takes more than a row has room for, the figure grows,
+    so that no name runs into the next.
+    """
     wrapped = ["\n".join(fill(line, 38) for line in name.split("\n")) for name in names]
     axis.set_yticks(range(len(names)), wrapped)
     axis.set_ylim(len(names) - 0.4, -0.6)
-    axis.tick_params(axis="y", labelsize=12)
+    axis.tick_params(axis="y", labelsize=_NAME)
+    lines = max((name.count("\n") + 1 for name in wrapped), default=1)
+    lacking = lines * _NAME * _LINE / 72 + _BETWEEN - ROW
+    if lacking > 0:
+        figure = axis.get_figure(root=True)
+        assert figure is not None
+        figure.set_figheight(figure.get_figheight() + len(names) * lacking)
 
 
 def logarithmic(axis: Axes, values: pd.Series, ticks: int) -> None:

@@ -1,10 +1,13 @@
 """What a figure shows can be seen: nothing is cut off, every number stands out from its ground."""
 
+from itertools import pairwise
+
 import pandas as pd
+import pytest
 from matplotlib.colors import to_hex
 
 from analysis.page.arm_names import looks
-from analysis.page.figures import by_slice, confusions
+from analysis.page.figures import by_slice, confusions, costs, differences
 from tests.contrast import contrast
 
 
@@ -33,3 +36,20 @@ def test_a_mark_at_100_percent_is_whole():
     (mark,) = axis.lines
     highest = axis.transData.transform((0, 100))[1] + mark.get_markersize() / 2 * figure.dpi / 72
     assert highest <= axis.get_window_extent().y1
+
+
+@pytest.mark.parametrize("words", [1, 12])
+@pytest.mark.parametrize("figure", ["differences", "costs"])
+def test_no_name_of_a_row_runs_into_the_next(words, figure):
+    names = [" ".join([f"arm{row}", *["setting=value"] * words]) for row in range(8)]
+    if figure == "differences":
+        same = {"estimate": 0.0, "low": -0.1, "high": 0.1, "shown": False, "one_seed": False}
+        drawn = differences(pd.DataFrame([same | {"first": n, "second": n} for n in names]), None)
+    else:
+        table = pd.DataFrame({"arm": names, "exact_match": 0.5, "parameters": 1.0})
+        drawn = costs(table, looks(names), {name: name for name in names})
+    drawn.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in drawn.axes[0].get_yticklabels()]
+    assert len(boxes) == len(names)
+    # From the top down.
+    assert all(above.y0 > below.y1 for above, below in pairwise(boxes))
