@@ -50,3 +50,18 @@ def test_the_planned_lengths_are_those_of_the_slices():
         ends = f"{100 * one['low']:+.1f} to {100 * one['high']:+.1f}"
         shares = [f"{100 * one[loss]:.1f}" for loss in LOSSES]
         assert cells[:5] == [str(one["images"]), *shares, f"{100 * one['lead']:+.1f}", ends]
+
+
+def test_what_the_front_page_says_of_long_labels():
+    table = pd.read_csv(ROOT / "analysis/reference/slices.csv")
+    table = table[table["kind"] == "characters"].set_index(["images_of", "label"])
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, share, words in (
+        ("dev", 1 / 2, "by {:.1f} points on the {} of the test images (half of its lead)"),
+        ("folds", 1 / 4, "by {:.1f} on all {} (a quarter)"),
+    ):
+        lengths = table.loc[name]
+        long = lengths.loc["6 and more"]
+        assert words.format(100 * long["lead"], long["images"]) in readme
+        whole_lead = (lengths["images"] * lengths["lead"]).sum()
+        assert long["images"] * long["lead"] / whole_lead == pytest.approx(share, abs=0.05)
