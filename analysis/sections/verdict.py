@@ -143,8 +143,9 @@ def write_arms(page: Page, chapter: Chapter) -> None:
     page.text(
         "Exact match in percent, every character counted; mean over seeds, and their standard "
         f"deviation where there are several. Test: {len(images)} images, {images['clean'].sum()} "
-        "of them without an identical image in training. Epochs are chosen by `val`; the table is "
-        "ordered by it." + (f" Of the names: {chapter.left_out}." if chapter.left_out else "")
+        "of them leak-free: without an identical image in training, and without one that has "
+        "another label. Epochs are chosen by `val`; the table is ordered by it."
+        + (f" Of the names: {chapter.left_out}." if chapter.left_out else "")
     )
     if uneven := _uneven(chapter):
         page.text(uneven)

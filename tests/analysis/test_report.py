@@ -200,7 +200,7 @@ def test_arms_by_hand():
         f"| {CTC_NAME} | 2 | 75.0 ± 35.4 | 75.0 ± 11.8 | 70.0 ± 14.1 | 12.5 ± 5.9 | 105 |\n"
         f"| {CE_NAME} | 2 | 50.0 ± 0.0 | 50.0 ± 0.0 | 50.0 ± 14.1 | 25.0 ± 0.0 | 85 |\n"
     ) in report
-    assert "Test: 6 images, 5 of them without an identical image in training." in report
+    assert "Test: 6 images, 5 of them leak-free: without an identical image in training," in report
 
 
 def test_arms_are_a_table_for_other_programs():
