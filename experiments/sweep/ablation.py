@@ -157,17 +157,24 @@ def few_steps(runs: list[Planned], images: Images) -> str:
     The epochs of most presets are for some 5,000 images, and few images make short epochs. A run
     that starts from another is no matter: it needs fewer.
     """
-    steps = [
-        config.epochs * count_batches(config, len(timed_split(images, config).train))
-        for config, data, _ in runs
-        if data == "same" and not config.start
-    ]
-    if not steps or max(steps) >= _FEW:
+    most = 0
+    seen = set()
+    for config, data, _ in runs:
+        shape = config.model_dump_json(exclude={"seed"})
+        if data != "same" or config.start or shape in seen:
+            continue
+        seen.add(shape)
+        # Cutting the split takes time, and there may be thousands of runs.
+        split = timed_split(images, config)
+        most = max(most, config.epochs * count_batches(config, len(split.train)))
+        if most >= _FEW:
+            return ""
+    if not most:
         return ""
     return (
-        f"note: {max(steps):,} training steps a run, and with fewer than about {_FEW:,} CTC may "
-        f"read next to nothing: set epochs {math.ceil(_FEW / max(steps))} times as high or higher "
-        "in a preset of your own (PRESET=mine.toml)"
+        f"note: {most:,} training steps a run, and with fewer than about {_FEW:,} CTC may read "
+        f"next to nothing: set epochs {math.ceil(_FEW / most)} times as high or higher in a "
+        "preset of your own (PRESET=mine.toml)"
     )
 
 
