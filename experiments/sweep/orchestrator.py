@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from experiments.sweep.engines.runner import Handle, Job, Runner
+from experiments.sweep.interrupts import interrupts_wait
 
 _BETWEEN_LOOKS = 0.3  # seconds
 
@@ -95,7 +96,8 @@ def work(plan: Plan[_Task], runner: Runner, at_once: int, what: str) -> None:
     ):
         while True:
             while len(active) < at_once and (task := plan.begin()) is not None:
-                active.append((task, runner.submit(task.job)))
+                with interrupts_wait():
+                    active.append((task, runner.submit(task.job)))
             for task, handle in list(active):
                 # The code first: what a job noted last must not be missed.
                 ended = plan.look(task, handle.poll())

@@ -15,6 +15,7 @@ from pathlib import Path
 from experiments.errors import UserError
 from experiments.sweep.engines.process import LocalProcess
 from experiments.sweep.engines.runner import Job
+from experiments.sweep.interrupts import interrupts_wait
 from experiments.sweep.parent import VARIABLE
 
 _BETWEEN_LOOKS = 0.1  # seconds
@@ -49,7 +50,8 @@ def make(job: Job, folder: Path, environment: Mapping[str, str]) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     process = None
     try:
-        process = LocalProcess(job)
+        with interrupts_wait():
+            process = LocalProcess(job)
         while process.poll() is None:
             time.sleep(_BETWEEN_LOOKS)
     except KeyboardInterrupt:

@@ -1,5 +1,7 @@
 """A runner is kept busy and left without jobs; what is shown is worked out by hand."""
 
+import signal
+
 import pytest
 
 from experiments.sweep import orchestrator
@@ -108,6 +110,20 @@ def test_no_job_is_left_behind(clock, tmp_path, monkeypatch, error):  # noqa: AR
         work(plan, runner, 2, "runs")
     # All are asked before one is waited for.
     assert runner.log == [("stop", "0"), ("stop", "1"), ("wait", "0"), ("wait", "1")]
+
+
+def test_a_job_that_begins_as_it_is_interrupted_is_not_left_behind(clock, tmp_path):  # noqa: ARG001
+    class Interrupted(Runner):
+        def submit(self, job):
+            handle = super().submit(job)
+            if len(self.handles) == 2:
+                signal.raise_signal(signal.SIGINT)
+            return handle
+
+    runner = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        work(Plan(3, tmp_path), runner, 3, "runs")
+    assert [handle.code for handle in runner.handles] == [-15, -15]
 
 
 def test_the_rest_is_said_from_the_epochs_that_were_trained(clock, tmp_path, capsys):  # noqa: ARG001

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from experiments.errors import UserError
-from experiments.sweep.engines import node
+from experiments.sweep.engines import node, process
 from experiments.sweep.engines.runner import Job
 from experiments.sweep.parent import VARIABLE
 
@@ -75,6 +75,20 @@ def test_what_is_sent_is_what_jobs_read_and_no_parent(monkeypatch):
 def test_asked_to_stop_it_stops_its_job_and_says_how_that_ended(spawned, interrupted, tmp_path):  # noqa: ARG001
     assert node.make(Job(["x"], Path("x.log")), tmp_path, {}) == -signal.SIGTERM
     assert len(spawned) == 1
+
+
+def test_asked_to_stop_as_its_job_begins_it_stops_that_job(monkeypatch, spawned, tmp_path):  # noqa: ARG001
+    begun = []
+    begin = process.subprocess.Popen
+
+    def interrupted(*of, **given):
+        begun.append(begin(*of, **given))
+        _thread.interrupt_main()
+        return begun[0]
+
+    monkeypatch.setattr(process.subprocess, "Popen", interrupted)
+    assert node.make(Job(["x"], Path("x.log")), tmp_path, {}) == -signal.SIGTERM
+    assert begun[0].returncode == -signal.SIGTERM
 
 
 def test_a_node_that_was_started_in_the_background_can_be_asked_to_stop(spawned, tmp_path):

@@ -1,0 +1,60 @@
+"""What would stop a process, sent to this one while a step must not be cut in two."""
+
+import signal
+
+import pytest
+
+from experiments.sweep.interrupts import interrupts_wait
+
+STOPPING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.fixture(params=STOPPING, ids=lambda number: number.name)
+def number(request):
+    """A signal, whose handler raises; the others are ignored."""
+
+    def stop(*_):
+        raise Stopped
+
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    for other in STOPPING:
+        signal.signal(other, stop if other == request.param else signal.SIG_IGN)
+    yield request.param
+    for other, handler in before.items():
+        signal.signal(other, handler)
+
+
+def handlers():
+    return [signal.getsignal(number) for number in STOPPING]
+
+
+def test_it_is_heard_at_the_end_and_once(number):
+    before, did = handlers(), []
+    with pytest.raises(Stopped), interrupts_wait():
+        signal.raise_signal(number)
+        signal.raise_signal(number)
+        did.append("all of it")
+    assert did == ["all of it"]
+    assert handlers() == before
+
+
+def test_without_one_nothing_is_changed(number):
+    before = handlers()
+    with interrupts_wait():
+        pass
+    assert handlers() == before
+    with pytest.raises(ZeroDivisionError), interrupts_wait():
+        raise ZeroDivisionError
+    assert handlers() == before
+    with pytest.raises(Stopped):
+        signal.raise_signal(number)
+
+
+def test_what_is_ignored_stays_ignored(number):
+    with interrupts_wait():
+        for other in set(STOPPING) - {number}:
+            signal.raise_signal(other)
