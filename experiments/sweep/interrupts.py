@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 # What stops a process as Ctrl-C does; Windows has no closed terminal.
@@ -32,7 +32,7 @@ def interrupts_wait() -> Iterator[None]:
         yield
 
 
-def _deliver(heard: list[int], handlers: dict[int, object]) -> None:
+def _deliver(heard: list[int], handlers: Mapping[int, object]) -> None:
     for number in heard[:1]:
         handler = handlers[number]
         assert callable(handler)

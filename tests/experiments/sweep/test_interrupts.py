@@ -9,7 +9,7 @@ from experiments.sweep.interrupts import interrupts_wait
 STOPPING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -18,7 +18,7 @@ def number(request):
     """A signal, whose handler raises; the others are ignored."""
 
     def stop(*_):
-        raise Stopped
+        raise StoppedError
 
     before = {number: signal.getsignal(number) for number in STOPPING}
     for other in STOPPING:
@@ -34,10 +34,15 @@ def handlers():
 
 def test_it_is_heard_at_the_end_and_once(number):
     before, did = handlers(), []
-    with pytest.raises(Stopped), interrupts_wait():
-        signal.raise_signal(number)
-        signal.raise_signal(number)
-        did.append("all of it")
+
+    def step():
+        with interrupts_wait():
+            signal.raise_signal(number)
+            signal.raise_signal(number)
+            did.append("all of it")
+
+    with pytest.raises(StoppedError):
+        step()
     assert did == ["all of it"]
     assert handlers() == before
 
@@ -50,7 +55,7 @@ def test_without_one_nothing_is_changed(number):
     with pytest.raises(ZeroDivisionError), interrupts_wait():
         raise ZeroDivisionError
     assert handlers() == before
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         signal.raise_signal(number)
 
 
