@@ -118,6 +118,7 @@ def test_analysis_never_imports_torch():
             {
                 "experiments/records/store.py",
                 "experiments/records/claims.py",
+                "experiments/records/experiment.py",
                 "experiments/records/tracker.py",
                 "experiments/records/run_record.py",
                 "experiments/records/ui.py",

@@ -50,25 +50,26 @@ def ensemble(run_ids: list[str], views: int, folder: Path, out: Path) -> str:
     Tracker(out, reading=True)  # there have to be runs
     tracker = Tracker(out)
     # In one order, so that the same runs are the same ensemble.
-    members = [_load(tracker, run_id, folder, out) for run_id in sorted(run_ids)]
-    for other in members[1:]:
-        _check_same(members[0], other)
-    first = members[0]
+    first_id, *other_ids = sorted(run_ids)
+    first = _load(tracker, first_id, folder, out)
     identity = [RECIPE, sorted(run_ids), views, VIEWS.model_dump(), first.images.digest]
     run_hash = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
-    tags = {
-        "kind": "ensemble",
-        "members": ",".join(m.run_id for m in members),
-        "tta": str(views),
-        "dataset": first.images.name,
-        "data_digest": first.images.digest,
-        "split": first.member.config.split,
-        **made_by(),
-    }
     with lock(out / "runs" / f"{run_hash}.lock"):
         if (done := tracker.finished(run_hash)) is not None:
             print(f"finished before as {done}")
             return done
+        members = [first, *(_load(tracker, run_id, folder, out) for run_id in other_ids)]
+        for other in members[1:]:
+            _check_same(first, other)
+        tags = {
+            "kind": "ensemble",
+            "members": ",".join(m.run_id for m in members),
+            "tta": str(views),
+            "dataset": first.images.name,
+            "data_digest": first.images.digest,
+            "split": first.member.config.split,
+            **made_by(),
+        }
         name = f"ensemble-{len(members)}x{views}"
         with tracker.recording(name, run_hash, tags) as record:
             record.log_data(first.images.name, folder, first.images.digest)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import getpass
 import logging
 import os
-import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,18 +19,15 @@ from experiments.records.store import check_store, ensure_out, ensure_store, ope
 
 # isort: split
 import mlflow
-from mlflow.entities import LifecycleStage, Run, RunTag
-from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.entities import Run, RunTag
 
-from analysis.place import TRACKING
 from analysis.record import REPLACED, REPORTS, STORE, artifacts_of, flaw
 from analysis.tracking_server import ServerClient, all_runs, fetch, flaw_on_server
 from experiments.errors import UserError
 from experiments.files import lock
 from experiments.records.claims import Claims
+from experiments.records.experiment import ensure_experiment, is_here
 from experiments.records.run_record import RunRecord
-from experiments.records.views import experiment_tags
-from experiments.shell import ours, python
 
 # The kind of a run that stands for an arm: it is made from a report, and nothing is made of it.
 ARM = "arm"
@@ -64,50 +60,7 @@ class Tracker:
             ensure_out(out)
         self.uri = self.place.uri(reading=reading)
         self._client = open_client(self.place, reading=reading)
-        self.experiment_id = self._experiment(reading)
-
-    def _experiment(self, reading: bool) -> str:
-        name = self.place.experiment
-        experiment = self._client.get_experiment_by_name(name)
-        if experiment is None and reading:
-            raise UserError(
-                f"{self.place}: no runs here; make some with make ablation, or set --out"
-            )
-        if experiment is None and self.place.server is not None:
-            return self._new_experiment()
-        if experiment is None:  # a database that something else has made
-            with lock(self.out / "mlflow.lock"):
-                artifacts = (self.out / "artifacts").as_uri()
-                made = self._client.create_experiment(
-                    name, artifact_location=artifacts, tags=experiment_tags()
-                )
-            return str(made)
-        if experiment.lifecycle_stage == LifecycleStage.DELETED:
-            to_restore = ("mlflow", "experiments", "restore", "--experiment-id")
-            restore = python("-m", *to_restore, experiment.experiment_id)
-            raise UserError(
-                f"{self.place}: the experiment {name} was deleted; to have its runs back: "
-                f"{TRACKING}={shlex.quote(self.place.uri())} {restore}, else set {self._other()}"
-            )
-        if not reading and self.place.server is None:
-            self._check_place(Path(local_file_uri_to_path(experiment.artifact_location)))  # type: ignore[no-untyped-call]
-        return str(experiment.experiment_id)
-
-    def _new_experiment(self) -> str:
-        """On a server, where another client may be about to make it as well."""
-        name = self.place.experiment
-        try:
-            return str(self._client.create_experiment(name, tags=experiment_tags()))
-        except mlflow.MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            return str(self._client.get_experiment_by_name(name).experiment_id)
-
-    def _other(self) -> str:
-        """How to have another, empty store."""
-        if self.place.server is not None:
-            return "MLFLOW_EXPERIMENT_NAME to another name"
-        return "OUT (--out) to a new folder"
+        self.experiment_id = ensure_experiment(self._client, self.place, reading=reading)
 
     def finished(self, run_hash: str) -> str | None:
         """The id of the run with this hash that counts: finished, and all of its files whole."""
@@ -267,9 +220,8 @@ class Tracker:
             self._add_report()
             return
         experiment = self._client.get_experiment(self.experiment_id)
-        recorded = Path(local_file_uri_to_path(experiment.artifact_location))  # type: ignore[no-untyped-call]
         writable = all(os.access(place, os.W_OK) for place in (self.out, self.out / STORE))
-        if recorded != self.out / "artifacts" or not writable:
+        if not writable or not is_here(experiment, self.place):
             return
         with lock(self.out / "mlflow.lock"):
             self._add_report()
@@ -283,15 +235,6 @@ class Tracker:
         if isinstance(self._client, ServerClient):
             return flaw_on_server(self._client, run)
         return flaw(artifacts_of(self.out, run.info.run_id), run.data.tags, weights=weights)
-
-    def _check_place(self, recorded: Path) -> None:
-        """MLflow records whole paths: from a moved folder it would write to the old one."""
-        if recorded != self.out / "artifacts":
-            move = ours("move", "--out", self.out)
-            raise UserError(
-                f"{self.out}: was made as {recorded.parent}; so that its runs go on here: {move}, "
-                "else move it back, or set OUT (--out) to a new folder"
-            )
 
     def _search(self, condition: str) -> list[Run]:
         return list(all_runs(self._client, [self.experiment_id], condition))

@@ -29,6 +29,9 @@ CHANGED = {
     ("loss_options.label_smoothing", 0): "no smoothed targets",
     ("loss_options.length_weight", 0): "no length term",
     ("loss_options.read_length", True): "the length head ends the text",
+    ("epochs", 50): "twice the epochs",
+    ("optimizer.max_lr", 0.0025): "half the rate",
+    ("optimizer.max_lr", 0.01): "twice the rate",
 }
 AS_IT_IS = "as it is"
 METRICS = ["val", "test", "test_clean", "agreed"]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from experiments.deploy.reading.together import load_member
 from experiments.records.tracker import Tracker
 from experiments.settings.presets import load_preset
 from experiments.sweep.ablation import planned_of
@@ -47,7 +48,7 @@ def made(data, preset, tmp_path_factory):
     return out, {(c.loss, c.optimizer.max_lr, c.seed): run(c, data, out) for c in configs}
 
 
-def test_seeds_of_an_arm_read_together_and_so_do_all(cli, data, preset, made):
+def test_seeds_of_an_arm_read_together_and_so_do_all(cli, data, preset, made, monkeypatch):
     out, ids = made
     asked = ("ensemble", "--preset", preset, "--data", data, "--out", out)
     code, printed, error = cli(*asked)
@@ -66,9 +67,15 @@ def test_seeds_of_an_arm_read_together_and_so_do_all(cli, data, preset, made):
         ("ce_stop-slots-small_cnn-affine, 2 runs", other),
         ("all, 6 runs", slow | fast | other),
     ]
-    # Once more nothing is made anew.
+    # Once more nothing is made anew, and of each one model is read to know that.
+    loaded = []
+    monkeypatch.setattr(
+        "experiments.deploy.ensemble.load_member",
+        lambda folder: loaded.append(folder) or load_member(folder),
+    )
     code, again, _ = cli(*asked)
     assert [line for line in again.splitlines() if "runs" in line] == lines
+    assert len(loaded) == len(lines)
 
 
 def test_one_seed_of_each_is_read_together_as_a_whole(cli, data, preset, made):
