@@ -112,7 +112,16 @@ def test_no_job_is_left_behind(clock, tmp_path, monkeypatch, error):  # noqa: AR
     assert runner.log == [("stop", "0"), ("stop", "1"), ("wait", "0"), ("wait", "1")]
 
 
-def test_a_job_that_begins_as_it_is_interrupted_is_not_left_behind(clock, tmp_path):  # noqa: ARG001
+@pytest.fixture
+def heard():
+    """Ctrl-C is, also where the tests were started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard", "clock")
+def test_a_job_that_begins_as_it_is_interrupted_is_not_left_behind(tmp_path):
     class Interrupted(Runner):
         def submit(self, job):
             handle = super().submit(job)
