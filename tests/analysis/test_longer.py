@@ -4,16 +4,25 @@ import pandas as pd
 import pytest
 
 from analysis.statistics.comparison import compare
-from tests.analysis.test_reference import ROOT
+from tests.analysis.test_reference import CLEAN, ROOT, ids, read_together, row
 from tests.analysis.test_reference_settings import AS_IT_IS, arms_of, made, section_of
+from tests.analysis.time_curve import costs
 
 LONGER = "twice the epochs"
 HEADING = "Twice the epochs, and other rates"
+# How the tables have them.
+EPOCHS = {AS_IT_IS: "25", LONGER: "50"}
 
 
 @pytest.fixture(scope="module")
 def section():
     return section_of(HEADING)
+
+
+def shown(arm, names):
+    """An arm as the first two cells of its row."""
+    loss, _, part = arm.partition(" | ")
+    return f"{loss} | {names[part]}"
 
 
 def words(found):
@@ -64,3 +73,92 @@ def differences():
     return {
         part: against("longer", f"ctc | {part}", f"ce_stop | {part}") for part in (AS_IT_IS, LONGER)
     }
+
+
+def together():
+    """What was read together of the runs of 50 epochs: its name -> its cells, U first."""
+    runs = pd.read_csv(ROOT / "analysis/reference/longer.csv").set_index("run_id")
+    right = pd.read_csv(ROOT / "analysis/reference/longer_right.csv")
+    cost = costs(pd.read_csv(ROOT / "analysis/reference/time.csv"))
+    found = {}
+    for run_id, whole in runs[runs["members"].notna()].iterrows():
+        members = runs.loc[whole["members"].split()]
+        if set(members["epochs"]) == {50}:
+            losses = members["loss"].unique()
+            name = f"{losses[0]}, three seeds" if len(losses) == 1 else "all six"
+            u = 2 * sum(cost[loss] for loss in members["loss"])
+            found[name] = [f"{u:.1f}", *read_together(run_id, members, right)]
+    return found
+
+
+def test_the_table_of_lengths(section):
+    table = section[section.index("| loss | epochs |") :].partition("\n\n")[0]
+    cells = table_of_lengths()
+    assert table.count("\n") == 1 + len(cells)
+    for arm, of_arm in cells.items():
+        assert row(table, shown(arm, EPOCHS)) == of_arm
+
+
+def test_what_is_said_of_lengths(section):
+    said = " ".join(section.split())
+    found = differences()
+    long, short = (words(found[part]).replace(" (", " points (", 1) for part in (LONGER, AS_IT_IS))
+    assert f"leads at 50 epochs as well**: {long}, p < 0.001" in said
+    assert found[LONGER].p < 0.001
+    assert f"and 25 epochs it is {short}." in said
+    # By the losses' own gains, on the test and on validation.
+    table, runs = table_of_lengths(), made("longer")[0]
+    ends = table[f"ctc | {LONGER}"][-2].translate(str.maketrans("", "", "+"))
+    assert (
+        f"worth it for CTC**: {ends.replace(' (', ' points more of the leak-free images (')}"
+        in said
+    )
+    ends = table[f"ce_stop | {LONGER}"][-2].replace("+", "", 1).replace(" (", " points (", 1)
+    assert f"Cross-entropy gains {ends} there" in said
+    val = runs.groupby("arm")["val"].mean()
+    gains = [100 * (val[f"{x} | {LONGER}"] - val[f"{x} | {AS_IT_IS}"]) for x in ("ce_stop", "ctc")]
+    assert "{:.1f} points for cross-entropy and {:.1f} for CTC".format(*gains) in said
+    long = runs[runs["epochs"] == 50]
+    assert f"between {long['best_epoch'].min():.0f} and {long['best_epoch'].max():.0f}." in said
+    ctc = 100 * long[long["loss"] == "ctc"]["test"]
+    below = f"{94.66 - ctc.mean():.1f} short of the published 94.66% with no run below"
+    assert f"{ctc.mean():.1f}% of the dev list, {below} {ctc.min():.1f}." in said
+    ten = 100 * CLEAN[ids("ctc")].mean().mean()
+    three = 100 * runs[runs["arm"] == f"ctc | {AS_IT_IS}"]["test_clean"].mean()
+    assert f"read {ten - three:.1f} points less than the ten" in said
+
+
+def test_what_is_read_together(section):
+    table = section[section.index("| read together, 50 epochs |") :].partition("\n\n")[0]
+    found = together()
+    assert table.count("\n") == 1 + len(found)
+    for name, cells in found.items():
+        assert row(table, name) == cells
+    _, _, clean, _, alone, _ = found["ctc, three seeds"]
+    best = section_of("Three seeds of either loss")
+    u, _, all_clean, *_ = row(best, "all six")
+    _, _, three, _, mean, _ = row(best, "ctc, three seeds")
+    shares = [float(cell.partition(" ")[0]) for cell in (clean, alone, three, mean)]
+    of_six = f"({shares[0]} and {all_clean.partition(' ')[0]}% leak-free)"
+    words = f"{of_six}, for {found['ctc, three seeds'][0]} U in place of {u}."
+    assert words in section
+    gains = f"{shares[0] - shares[1]:.1f} points on the mean of one, where those of 25 epochs gain"
+    assert f"{gains} {shares[2] - shares[3]:.1f}." in " ".join(section.split())
+
+
+def test_the_front_page_says_the_same():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found, table = differences(), table_of_lengths()
+    assert f"for 50 epochs in place of 25 {words(found[LONGER])}" in readme
+    ctc, ce_stop = (
+        table[f"{loss} | {LONGER}"][-2].replace("+", "").partition(" ")
+        for loss in ("ctc", "ce_stop")
+    )
+    gains = f"worth {ctc[0]} points to CTC {ctc[2]}, {ce_stop[0]} to cross-entropy {ce_stop[2]}"
+    assert f"50 epochs are {gains} (three seeds, not tested)" in readme
+    assert f"(CTC with 50 epochs {table[f'ctc | {LONGER}'][2]}, three seeds)" in readme
+    # In short, and beside the planned comparison.
+    results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    said = words(found[LONGER])
+    assert f"with twice the epochs {said.removeprefix('+')[:-1]}, three seeds)" in results
+    assert f"CTC leads as well ({said.replace(' (', ', ')[:-1]}, three seeds)" in results

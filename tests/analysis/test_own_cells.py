@@ -33,6 +33,9 @@ def test_each_row_is_what_its_section_found(section, strings):
     ctc = set(together[together["loss"] == "ctc"]["run_id"])
     members = together["members"].fillna("").str.split().map(set)
     [three] = together[members == ctc]["test_clean"]
+    longer = pd.read_csv(REFERENCE / "longer.csv").set_index("run_id")
+    of_three = set(longer[(longer["loss"] == "ctc") & (longer["epochs"] == 50)].index)
+    [three_longer] = longer.index[longer["members"].fillna("").str.split().map(set) == of_three]
     as_it_is = re.search(r"\| none: the reader as it is \| \| ([\d.]+) \|", section_of("Beginning"))
     expected = [
         ("none", as_it_is[1]),
@@ -40,6 +43,8 @@ def test_each_row_is_what_its_section_found(section, strings):
         *((f"{n:,}", percent(of_images[n])) for n in (500, 1000, 2000)),
         ("5,059", percent(CLEAN[ids("ctc")].mean().mean())),
         ("the same", percent(three)),
+        ("the same", percent(longer.loc[list(of_three), "test_clean"].mean())),
+        ("the same", percent(longer.loc[three_longer, "test_clean"])),
     ]
     rows = re.findall(r"^\| ([\d,]+|none|the same).* \| ([\d.]+) \|$", section, re.M)
     assert rows == expected
