@@ -37,6 +37,9 @@ class Pair(NamedTuple):
 
 
 PAIRS = [
+    Pair("longer", "twice the epochs", "twice the epochs", "50 epochs", "50 epochs"),
+    Pair("rates", "half the rate", "half the rate", "half the rate", "half the rate"),
+    Pair("rates", "twice the rate", "twice the rate", "twice the rate", "twice the rate"),
     Pair("parts", "small_cnn", "small_cnn", "small_cnn", "small_cnn"),
     Pair("parts", "mobilenet_v3_small", "mobilenet_v3_small", "mobilenet", "mobilenet"),
     Pair("parts", "affine", "affine", "less augmentation", "less augmentation"),
@@ -54,6 +57,7 @@ PAIRS = [
         *("published recipe, ResNet18", "the same recipe"),
     ),
     Pair("claim", "as it is", "7 time steps", "30 columns", "7 time steps"),
+    Pair("claim", "7 time steps", "7 time steps", "7 columns", "7 time steps"),
 ]
 
 

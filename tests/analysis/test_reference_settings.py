@@ -156,7 +156,9 @@ STEPS = [
         "ce_stop | latent LSTM, filled behind the stop",
     ),
     ("ce_stop | latent LSTM, filled behind the stop", "ctc | as it is"),
+    ("ce_stop | 7 time steps", "ce_stop | as it is"),
     ("ce_stop | as it is", "ctc | 7 time steps"),
+    ("ce_stop | 7 time steps", "ctc | 7 time steps"),
     ("ce_stop | latent LSTM, filled behind the stop", "ctc | 7 time steps"),
     ("ce_stop | latent LSTM, filled behind the stop, 7 time steps", "ctc | 7 time steps"),
 ]
