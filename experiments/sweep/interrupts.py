@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
@@ -17,9 +18,12 @@ def interrupts_wait() -> Iterator[None]:
     """What would stop this process is heard at the end of the block, and not within it.
 
     For a step that begins something and keeps its handle: cut between the two, what was begun
-    would be left behind. The main thread only. Signals that are ignored, or have no handler of
-    Python's, are left alone.
+    would be left behind. Signals that are ignored, or have no handler of Python's, are left alone;
+    in a thread beside the main one none is heard anyway.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     heard: list[int] = []
     # Each callback is made even where one before it raises.
     with ExitStack() as last:

@@ -1,6 +1,7 @@
 """What would stop a process, sent to this one while a step must not be cut in two."""
 
 import signal
+import threading
 
 import pytest
 
@@ -63,3 +64,19 @@ def test_what_is_ignored_stays_ignored(number):
     with interrupts_wait():
         for other in set(STOPPING) - {number}:
             signal.raise_signal(other)
+
+
+def test_in_another_thread_it_does_nothing(number):  # noqa: ARG001
+    """Python hears signals in the main thread, and lets no other change who hears them."""
+    did = []
+
+    def step():
+        with interrupts_wait():
+            did.append("all of it")
+
+    before = handlers()
+    thread = threading.Thread(target=step)
+    thread.start()
+    thread.join()
+    assert did == ["all of it"]
+    assert handlers() == before
