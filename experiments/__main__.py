@@ -26,7 +26,7 @@ from experiments.records import commands as records
 from experiments.search import commands as search
 from experiments.speed import commands as speed
 from experiments.sweep import commands as sweep
-from experiments.sweep.parent import follow_parent
+from experiments.sweep.engines.parent import follow_parent
 
 # The commands import what they need when they run: --help and a wrong option answer at once.
 

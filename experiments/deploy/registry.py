@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 # Before MLflow itself: it says what MLflow logs and reports.
-from experiments.records.store import open_client
+from experiments.records.client import open_client
 from experiments.records.tracker import Tracker
 
 # isort: split

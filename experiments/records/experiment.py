@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from experiments.records.store import Client
+from experiments.records.client import Client
 
 # isort: split
 import mlflow

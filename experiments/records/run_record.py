@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 # First of all that knows MLflow: it says what MLflow logs and reports.
-from experiments.records.store import Client
+from experiments.records.client import Client
 
 # isort: split
 from mlflow import MlflowException

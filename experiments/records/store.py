@@ -1,4 +1,4 @@
-"""The database file of a store: made whole, recognised for what it is, waited for.
+"""The database file of a store: made whole, and recognised for what it is.
 
 MLflow makes its tables in dozens of steps, so a new database is made under another name, and gets
 its own once it is whole.
@@ -12,16 +12,13 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from contextlib import closing
 from functools import cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 # Before MLflow: it says what that logs and reports.
-from analysis.tracking_server import CONFLICTS, ServerClient, is_conflict
+from experiments.records.client import patient
 
 # isort: split
 import mlflow.store.db.utils as mlflow_database
@@ -34,17 +31,7 @@ from experiments.files import free_name, lock, whole
 from experiments.records.views import experiment_tags
 from experiments.shell import python
 
-# A database is made without 60 log lines.
-logging.getLogger("alembic").setLevel(logging.WARNING)
-
-# What MLflow says of a database error, with a traceback, is said here, in a line.
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
-
 _log = logging.getLogger(__name__)
-
-# How long to wait for a database that another program holds, and between two attempts.
-PATIENCE, PAUSE = 120.0, 1.0  # seconds
 
 _MAKING = f".{STORE}-"
 
@@ -69,13 +56,6 @@ def open_place(out: Path) -> Place:
 @cache
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def open_client(place: Place, *, reading: bool = False) -> Client:
-    """MLflow's client of a place, which waits where the store is held, or away, for now."""
-    if place.server is not None:
-        return ServerClient(place.server)
-    return PatientClient(place.out, place.uri(reading=reading))
 
 
 def ensure_out(out: Path) -> None:
@@ -122,66 +102,6 @@ def check_store(out: Path) -> None:
         f"{file}: was made by another version of MLflow (schema {version}); keep a copy, then run: "
         f"{upgrade}, or install the MLflow that made it"
     )
-
-
-def patient(call: Callable[..., Any], file: Path) -> Callable[..., Any]:
-    """The call, made again while another program holds the database file. Raises UserError.
-
-    Also where two runs that begin at once write the row of the data set that they have in common.
-    """
-
-    def waiting(*arguments: Any, **options: Any) -> Any:
-        begun = time.monotonic()
-        said = False
-        conflicts = 0
-        while True:
-            try:
-                return call(*arguments, **options)
-            except Exception as error:
-                if is_conflict(error) and conflicts < CONFLICTS:
-                    conflicts += 1
-                    continue
-                if not _is_busy(error):
-                    raise
-                if time.monotonic() - begun > PATIENCE:
-                    raise UserError(
-                        f"{file}: another program has held it for {PATIENCE:.0f} s; close that, "
-                        "and the same command goes on from here"
-                    ) from error
-            if not said:
-                _log.warning("%s: another program holds it; waiting for it", file)
-                said = True
-            time.sleep(PAUSE)
-
-    return waiting
-
-
-class PatientClient:
-    """MLflow's client of one store, which waits while another program holds the database.
-
-    It knows its tracking and its registry address from here alone, whatever the environment says.
-    """
-
-    def __init__(self, out: Path, uri: str) -> None:
-        self._file = out / STORE
-        self._client = patient(MlflowClient, self._file)(uri, registry_uri=uri)
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._client, name)
-        return patient(found, self._file) if callable(found) else found
-
-
-Client = PatientClient | ServerClient
-
-
-def _is_busy(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, sqlite3.Error):
-            return getattr(error, "sqlite_errorname", "").startswith(
-                ("SQLITE_BUSY", "SQLITE_LOCKED")
-            )
-        error = error.__cause__
-    return False
 
 
 def _make(out: Path) -> None:

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # First of all that knows MLflow: it says what MLflow logs and reports.
-from experiments.records.store import check_store, ensure_out, ensure_store, open_client, open_place
+from experiments.records.client import open_client
+from experiments.records.store import check_store, ensure_out, ensure_store, open_place
 
 # isort: split
 import mlflow

@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from experiments.sweep.engines.interrupts import interrupts_wait
 from experiments.sweep.engines.runner import Handle, Job, Runner
-from experiments.sweep.interrupts import interrupts_wait
 
 _BETWEEN_LOOKS = 0.3  # seconds
 

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from experiments.errors import UserError
+from experiments.sweep.engines.interrupts import interrupts_wait
+from experiments.sweep.engines.parent import VARIABLE
 from experiments.sweep.engines.process import LocalProcess
 from experiments.sweep.engines.runner import Job
-from experiments.sweep.interrupts import interrupts_wait
-from experiments.sweep.parent import VARIABLE
 
 _BETWEEN_LOOKS = 0.1  # seconds
 # What a job reads of the environment.

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import experiments
+from experiments.sweep.engines.parent import GRACE, VARIABLE
 from experiments.sweep.engines.runner import Job
-from experiments.sweep.parent import GRACE, VARIABLE
 
 CODE = Path(str(experiments.__file__)).parents[1]
 

@@ -28,10 +28,10 @@ from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 from experiments.errors import UserError, one_line
 from experiments.sweep.cores import cores
 from experiments.sweep.engines.node import make, read_by_jobs
+from experiments.sweep.engines.parent import GRACE
 from experiments.sweep.engines.process import CODE, last_line
 from experiments.sweep.engines.processes import gpus
 from experiments.sweep.engines.runner import Job
-from experiments.sweep.parent import GRACE
 
 # Of one job: how often its node may die. One that brings down every node is not begun for ever.
 _BEGUN_AGAIN = 5

@@ -19,8 +19,10 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from experiments.errors import UserError
+from experiments.records import client as clients
 from experiments.records import store
-from experiments.records.store import PatientClient, check_store, ensure_store
+from experiments.records.client import PatientClient
+from experiments.records.store import check_store, ensure_store
 from experiments.records.tracker import Tracker
 
 ROOT = Path(__file__).parents[3]
@@ -211,7 +213,7 @@ def hold(file, held, seconds):
 @pytest.fixture
 def impatient(monkeypatch):
     """SQLite itself gives up at once, so that what is tested here has to wait."""
-    monkeypatch.setattr(store, "PAUSE", 0.05)
+    monkeypatch.setattr(clients, "PAUSE", 0.05)
 
     def hurry(connection, cursor, statement, parameters, context, many):  # noqa: ARG001
         return statement.replace("busy_timeout = 20000", "busy_timeout = 1"), parameters
@@ -235,7 +237,7 @@ def test_a_database_that_another_program_holds_is_waited_for(out, impatient, cap
 
 
 def test_in_the_end_it_is_given_up_in_a_line(out, impatient, monkeypatch):  # noqa: ARG001
-    monkeypatch.setattr(store, "PATIENCE", 0.5)
+    monkeypatch.setattr(clients, "PATIENCE", 0.5)
     tracker = Tracker(out)
     held = threading.Event()
     holder = threading.Thread(target=hold, args=(out / "mlflow.db", held, 4))
@@ -247,8 +249,8 @@ def test_in_the_end_it_is_given_up_in_a_line(out, impatient, monkeypatch):  # no
 
 
 def test_a_database_that_cannot_even_be_looked_at_is_given_up_in_a_line(out, monkeypatch):
-    monkeypatch.setattr(store, "PATIENCE", 0.5)
-    monkeypatch.setattr(store, "PAUSE", 0.05)
+    monkeypatch.setattr(clients, "PATIENCE", 0.5)
+    monkeypatch.setattr(clients, "PAUSE", 0.05)
 
     def held(_):
         raise BUSY

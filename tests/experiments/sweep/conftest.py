@@ -9,7 +9,7 @@ from experiments.sweep.engines import process
 
 FOLLOWS = """
 import time
-from experiments.sweep.parent import follow_parent
+from experiments.sweep.engines.parent import follow_parent
 follow_parent()
 time.sleep(600)
 """

@@ -12,8 +12,8 @@ import pytest
 
 from experiments.errors import UserError
 from experiments.sweep.engines import node, process
+from experiments.sweep.engines.parent import VARIABLE
 from experiments.sweep.engines.runner import Job
-from experiments.sweep.parent import VARIABLE
 
 
 @pytest.fixture(autouse=True)

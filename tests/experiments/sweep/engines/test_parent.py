@@ -11,12 +11,12 @@ import pytest
 
 from experiments.sweep import parent
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 # A run that listens, says so, and then does what it is given.
 CHILD = """
 import sys, time
-from experiments.sweep.parent import follow_parent
+from experiments.sweep.engines.parent import follow_parent
 follow_parent()
 print("listens", flush=True)
 """
@@ -33,7 +33,7 @@ except KeyboardInterrupt:
 # A parent that starts one with the pipe, says its id, and waits.
 PARENT = """
 import os, subprocess, sys, time
-from experiments.sweep.parent import VARIABLE
+from experiments.sweep.engines.parent import VARIABLE
 child = subprocess.Popen(
     [sys.executable, "-c", sys.argv[1]], stdin=subprocess.PIPE, stdout=open(sys.argv[2], "wb"),
     start_new_session=True, env=os.environ | {VARIABLE: "stdin"},
@@ -87,7 +87,7 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path, killed_by, does, says)
 def test_one_that_cannot_stop_is_ended_after_a_while(tmp_path):
     deaf = CHILD.replace(
         "follow_parent()\nprint",
-        "import experiments.sweep.parent as p, signal; p.GRACE = 0.3;"
+        "import experiments.sweep.engines.parent as p, signal; p.GRACE = 0.3;"
         " signal.signal(signal.SIGTERM, signal.SIG_IGN)\nfollow_parent()\nprint",
     )
     said = tmp_path / "said"

@@ -37,7 +37,8 @@ def interrupts_wait() -> Iterator[None]:
 
 
 def _deliver(heard: list[int], handlers: Mapping[int, object]) -> None:
-    for number in heard[:1]:
+    if heard:
+        number = heard[0]
         handler = handlers[number]
         assert callable(handler)
         handler(number, None)

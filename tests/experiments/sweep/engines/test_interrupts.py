@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from experiments.sweep.interrupts import interrupts_wait
+from experiments.sweep.engines.interrupts import interrupts_wait
 
 STOPPING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
