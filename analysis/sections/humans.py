@@ -7,6 +7,7 @@ from functools import partial
 import pandas as pd
 
 from analysis.findings import humans
+from analysis.findings.not_inferior import not_inferior
 from analysis.page import figures
 from analysis.page.formats import p_value, percent, percent_interval, points, signed
 from analysis.page.page import Page
@@ -119,7 +120,7 @@ def write_humans(page: Page, chapter: Chapter) -> None:
 
 
 def _not_inferior(page: Page, chapter: Chapter, base: humans.Baseline) -> None:
-    found = humans.not_inferior(base)
+    found = not_inferior(base)
     if not found:
         return
     margin = f"{100 * found[0].margin:g}"

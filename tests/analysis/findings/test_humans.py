@@ -14,9 +14,9 @@ from analysis.findings.humans import (
     baseline,
     disputed,
     known_truth,
-    not_inferior,
     side_by_side,
 )
+from analysis.findings.not_inferior import not_inferior
 from analysis.statistics.significance import Verdict
 from analysis.tables import arms as tables
 from tests.analysis.test_report import CTC, RIGHT, markdown, results, rows_of, run
