@@ -36,3 +36,33 @@ def test_what_is_said_of_it(found):
     assert highest < 3
     for name in ("RESULTS.md", "README.md"):
         assert "all lie below 3 but" in " ".join((ROOT / name).read_text(encoding="utf-8").split())
+
+
+def test_how_many_are_ahead(found):
+    """As said in short, and under the table."""
+    _, *others = found.to_dict("records")
+    words = {2: "two", 3: "three", 5: "five", 6: "six", 10: "ten"}
+    short = " ".join(section_of("In short").split())
+
+    def counted(seeds):
+        """How many pairs have so many seeds; those with CTC ahead; those with neither."""
+        rows = [lead for lead in others if lead["seeds"] == seeds]
+        ahead = sum(lead["shown"] and lead["estimate"] < 0 for lead in rows)
+        return [words[n] for n in (len(rows), ahead, sum(not lead["shown"] for lead in rows))]
+
+    pairs, ctc, _ = counted(3)
+    assert f"Of {pairs} other pairs with three seeds CTC is shown ahead in {ctc} " in short
+    pairs, ctc, neither = counted(1)
+    assert f"Of {pairs} with one seed" in short
+    assert f"; CTC in {ctc}, neither in {neither} |" in short
+    level = pd.DataFrame([lead for lead in others if not lead["shown"]])
+    ends = [
+        f"{100 * x:+.1f}"
+        for name in ("estimate", "low", "high")
+        for x in (level[name].min(), level[name].max())
+    ]
+    said = " ".join(section_of("The two losses in other settings").split())
+    words_of = f"In the other {words[len(level)]} no difference is shown"
+    assert (
+        f"{words_of} ({ends[0]} to {ends[1]} points, intervals from {ends[2]} to {ends[5]})" in said
+    )

@@ -194,3 +194,15 @@ def test_what_is_said_of_rates(section):
     assert words.format(*found) in section
     # Above it the plan asks for two more seeds.
     assert max(found) <= 1
+
+
+def test_how_near_the_goals_are():
+    goals = section_of("The goals that were set")
+    cost = costs(pd.read_csv(ROOT / "analysis/reference/time.csv"))
+    for loss in LOSSES:
+        _, _, dev, *_ = table_of_lengths()[f"{loss} | {LONGER}"]
+        assert f"{dev} with 50 epochs (three seeds, {2 * cost[loss]:.1f} U)" in goals
+    _, _, _, clean, *_ = table_of_lengths()[f"ctc | {LONGER}"]
+    cells = row(goals, "one model, 97% of the leak-free dev images within 6 U")
+    assert cells[0] == f"{clean} (CTC, 50 epochs, three seeds)"
+    assert cells[2] == f"{2 * cost['ctc']:.1f}"

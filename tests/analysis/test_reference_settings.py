@@ -292,6 +292,26 @@ def test_the_front_page_says_the_same():
     assert row(readme, published) == shares
 
 
+def test_few_columns_hurt_both_losses():
+    steps = table_of_steps()
+
+    def ends(pair):
+        return steps[pair][0].replace(" (", ", ").removesuffix(")")
+
+    queries = ends(("ce_stop | 7 time steps", "ctc | 7 time steps"))
+    published = "ce_stop | latent LSTM, filled behind the stop, 7 time steps"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    decoder = ends((published, "ctc | 7 time steps"))
+    assert f"it is not (position queries {queries}; the published decoder {decoder})" in readme
+    for heading in ("From CTC to the published decoder", "The two losses in other settings"):
+        assert f"({queries}" in section_of(heading)
+    own = steps["ce_stop | 7 time steps", "ce_stop | as it is"][0].partition(" ")[0][1:]
+    assert f"these lose {own} points of their own" in section_of("From CTC to the published")
+    ctc = steps["ctc | 7 time steps", "ctc | as it is"][0].partition(" ")[0][1:]
+    both = f"7 time steps cost CTC {ctc} points and 7 columns cross-entropy {own},"
+    assert both in section_of("In short")
+
+
 def costs(cells):
     """What a change costs, in the words of the front page."""
     less, high, low = (-float(x) + 0.0 for x in re.findall(r"[-+][\d.]+", cells[-2]))
