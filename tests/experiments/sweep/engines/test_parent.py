@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.sweep import parent
+from experiments.sweep.engines import parent
 
 ROOT = Path(__file__).parents[4]
 
