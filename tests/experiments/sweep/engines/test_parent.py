@@ -58,6 +58,26 @@ def gone(pid, seconds=20.0):
     return False
 
 
+def child_of_one_killed(by, does, said):
+    """The id of a child that does this, whose parent is killed once it listens.
+
+    said: the file that gets what the child says.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, does, str(said)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as process:
+        child = int(process.stdout.readline())
+        while said.read_bytes() != b"listens\n":
+            assert process.poll() is None
+            time.sleep(0.02)
+        time.sleep(0.3)
+        process.send_signal(by)
+    return child
+
+
 @pytest.mark.parametrize("killed_by", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize(
     ("does", "says"),
@@ -68,18 +88,7 @@ def gone(pid, seconds=20.0):
 )
 def test_a_child_ends_when_its_parent_is_killed(tmp_path, killed_by, does, says):
     said = tmp_path / "said"
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, CHILD + does, str(said)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    ) as process:
-        child = int(process.stdout.readline())
-        while said.read_bytes() != b"listens\n":
-            assert process.poll() is None
-            time.sleep(0.02)
-        time.sleep(0.3)
-        process.send_signal(killed_by)
+    child = child_of_one_killed(killed_by, CHILD + does, said)
     assert gone(child)
     assert said.read_text() == says
 
@@ -90,17 +99,7 @@ def test_one_that_cannot_stop_is_ended_after_a_while(tmp_path):
         "import experiments.sweep.engines.parent as p, signal; p.GRACE = 0.3;"
         " signal.signal(signal.SIGTERM, signal.SIG_IGN)\nfollow_parent()\nprint",
     )
-    said = tmp_path / "said"
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, deaf + SLEEPS, str(said)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    ) as process:
-        child = int(process.stdout.readline())
-        while said.read_bytes() != b"listens\n":
-            time.sleep(0.02)
-        process.kill()
+    child = child_of_one_killed(signal.SIGKILL, deaf + SLEEPS, tmp_path / "said")
     assert gone(child)
 
 
