@@ -49,6 +49,8 @@ class RunConfig(Frozen):
     layers: the decoder's LSTMs on top of each other.
     clip_norm: gradients of a larger norm are scaled down to it; 0 leaves all as they are.
     patience: stop after this many epochs without a better one; none by default.
+    keep: which epoch is kept, the best on validation or the last. The last needs no validation
+        images to choose it, so that val_fraction may be small once all else is settled.
     ema: decay a batch of an exponential moving average of the weights, such as 0.999 for about the
         last 1000 batches; it is validated, kept and read in place of the weights. 0 for none.
     consistency: the factor of how far two views of each image may be read apart, which are moved
@@ -84,6 +86,7 @@ class RunConfig(Frozen):
     batch_size: int = Field(32, ge=2, le=65_536)
     clip_norm: float = Field(5.0, ge=0, allow_inf_nan=False)
     patience: int | None = Field(None, ge=1, le=100_000)
+    keep: Literal["best", "last"] = "best"
     ema: float = Field(0, ge=0, lt=1)
     consistency: float = Field(0, ge=0, le=100)
     joined: Fraction = 0
@@ -125,6 +128,8 @@ class RunConfig(Frozen):
             _known("backbone", self.backbone, models.backbone_names())
         if len(set(self.charset)) != len(self.charset):
             raise ValueError("charset has a character twice")
+        if self.patience and self.keep == "last":
+            raise ValueError("patience: keep=last looks for no better epoch; leave one of them out")
         if self.fold >= self.folds:
             raise ValueError(f"fold: the last of {self.folds} folds is {self.folds - 1}")
         objective = self.objective()

@@ -31,7 +31,7 @@ _MOST_REMAINING = 0.1
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model with the weights of its best epoch, and how it got there.
+    """A trained model with the weights of the epoch that is kept, and how it got there.
 
     taken: how many tensors of another run it started from.
     """
@@ -134,5 +134,6 @@ def _begin(
     optimizer, schedule = config.optimizer.build(model, batches * config.epochs)
     step = Step(config, model, objective, optimizer)
     owner = config.run_hash(images.digest)
-    state = State(owner, model, optimizer, schedule, moving_average(model, config.ema))
+    average = moving_average(model, config.ema)
+    state = State(owner, model, optimizer, schedule, average, keep_last=config.keep == "last")
     return _Begun(objective, step, state, taken)

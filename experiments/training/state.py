@@ -46,6 +46,7 @@ class State:
     """All that changes in training; what a checkpoint holds.
 
     owner: the hash of the run, which no other run's checkpoint has.
+    keep_last: keep the weights of the last epoch, not of the best on validation.
     """
 
     owner: str
@@ -53,6 +54,7 @@ class State:
     optimizer: Optimizer
     schedule: LRScheduler
     average: AveragedModel | None
+    keep_last: bool = False
     progress: Progress = field(default_factory=Progress)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
@@ -62,12 +64,13 @@ class State:
         return self.model if self.average is None else cast(Reader, self.average.module)
 
     def add(self, metrics: dict[str, float], seconds: float) -> None:
-        """Take note of an epoch, and of its weights if none was better on validation."""
+        """Take note of an epoch, and of its weights if they are to be kept."""
         progress = self.progress
         progress.history.append(metrics)
-        if (best_now := best(progress.scores)) != progress.best:
-            assert best_now is not None
-            progress.best = best_now
+        kept = len(progress.history) - 1 if self.keep_last else best(progress.scores)
+        if kept != progress.best:
+            assert kept is not None
+            progress.best = kept
             self.best_weights = {k: v.clone() for k, v in self.judged.state_dict().items()}
         progress.seconds += seconds
 

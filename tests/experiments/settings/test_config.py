@@ -101,6 +101,8 @@ def test_an_unknown_key_of_an_override_is_named_too(key, meant):
         ({"recipe": 1}, ["recipe 1", "recipe 3"]),
         ({"seed": -1}, ["'seed'"]),
         ({"patience": 0}, ["'patience'"]),
+        ({"keep": "first"}, ["'keep'", "best", "last"]),
+        ({"keep": "last", "patience": 3}, ["patience", "keep=last"]),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_its_key(settings, words):

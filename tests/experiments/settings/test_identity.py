@@ -58,6 +58,7 @@ OTHER = {
     "batch_size": 33,
     "clip_norm": 4.0,
     "patience": 3,
+    "keep": "last",
     "ema": 0.999,
     "consistency": 0.2,
     "joined": 0.25,

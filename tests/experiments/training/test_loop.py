@@ -42,8 +42,8 @@ def test_without_clipping_a_loss_that_is_no_number_still_stops_the_run(trained):
         trained(clip_norm=0, optimizer={"max_lr": 1e30}, epochs=3)
 
 
-def kept(monkeypatch, trained, scores, **settings):
-    """The epoch that is kept, and how many were trained, when validation says this."""
+def fitted(monkeypatch, trained, scores, **settings):
+    """What is trained when validation says this."""
     said = iter(scores)
 
     def validate(*_):
@@ -51,7 +51,12 @@ def kept(monkeypatch, trained, scores, **settings):
         return {"val.exact_match": exact, "val.loss": loss}
 
     monkeypatch.setattr(loop, "validate", validate)
-    progress = trained(epochs=len(scores), **settings).progress
+    return trained(epochs=len(scores), **settings)
+
+
+def kept(monkeypatch, trained, scores, **settings):
+    """The epoch that is kept, and how many were trained, when validation says this."""
+    progress = fitted(monkeypatch, trained, scores, **settings).progress
     return progress.best, len(progress.history)
 
 
@@ -59,6 +64,18 @@ def test_while_nothing_is_read_the_epoch_with_the_least_loss_is_kept(monkeypatch
     assert kept(monkeypatch, trained, [(0, 9.0), (0, 5.0), (0, 4.0), (0, 6.0)]) == (2, 4)
     assert kept(monkeypatch, trained, [(0.5, 5.0), (0.25, 1.0), (0.5, 4.0)], seed=1) == (2, 3)
     assert kept(monkeypatch, trained, [(0.5, 4.0), (0.5, 4.0)], seed=2) == (0, 2)
+
+
+def test_the_last_epoch_is_kept_whatever_validation_says(monkeypatch, trained):
+    falls, rises = [(0.5, 1.0), (0.25, 2.0)], [(0.25, 2.0), (0.5, 1.0)]
+    last, first, second = (
+        fitted(monkeypatch, trained, scores, ema=0.3, **settings).model.state_dict()
+        # Patience makes another run of the third, which else were the second gone on with.
+        for scores, settings in ((falls, {"keep": "last"}), (falls, {}), (rises, {"patience": 5}))
+    )
+    assert all(torch.equal(last[key], second[key]) for key in last)
+    assert not all(torch.equal(last[key], first[key]) for key in last)
+    assert kept(monkeypatch, trained, falls, keep="last") == (1, 2)
 
 
 def test_patience_does_not_run_out_while_the_loss_falls(monkeypatch, trained):
