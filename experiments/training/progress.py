@@ -94,7 +94,7 @@ class EpochLog:
         self._bars.console.print(
             f"epoch {epoch + 1}/{self._epochs}  loss {metrics['train.loss']:.3f}  "
             f"val exact {metrics['val.exact_match']:.1%}  "
-            f"best {progress.kept.exact_match:.1%}  "
+            f"kept {progress.kept.exact_match:.1%}  "
             f"{rate:.1f} s an epoch, {left // 60:.0f}:{left % 60:02.0f} left",
             highlight=False,
             soft_wrap=True,
