@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 from unittest.mock import patch
 
+import hypothesis
 import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -25,6 +26,12 @@ from analysis.sections.chapter import Chapter
 from experiments.__main__ import main
 from experiments.settings.config import run_config
 from tests.in_process import InProcess
+
+# A busy machine is slow, and no property is about that.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 WIDTH, HEIGHT = 60, 34
 

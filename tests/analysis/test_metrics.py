@@ -37,7 +37,7 @@ def test_the_reference_itself_knows_worked_examples():
 
 
 @given(pairs)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_character_error_rate_is_all_edits_over_all_characters(some):
     truths, readings = zip(*some, strict=True)
     characters = len("".join(truths))
@@ -50,7 +50,7 @@ def test_character_error_rate_is_all_edits_over_all_characters(some):
 
 @given(pairs)
 @example([("12.5", "12.5"), ("12.5", "125"), ("07", "7")])
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_exact_match_counts_pairs_without_edits(some):
     truths, readings = zip(*some, strict=True)
     equal = [edit_distance(t, r) == 0 for t, r in some]

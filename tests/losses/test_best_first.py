@@ -49,7 +49,7 @@ def scores_of(objective, images, sharpness, seed):
     wanted=st.integers(1, 5),
     grammar=st.sampled_from(GRAMMARS),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_they_are_those_that_a_look_at_every_text_finds(
     loss, options, sharpness, seed, wanted, grammar
 ):

@@ -160,7 +160,6 @@ def test_no_scores_give_no_readings():
     assert ce_stop().decode(Scores(torch.zeros((0, 3, 3)))) == []
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(alphabet=DIGITS, min_size=1, max_size=6), min_size=1, max_size=5))
 def test_decode_is_the_inverse_of_encode(texts):
     objective = ce_stop(DIGITS, max_length=6)
@@ -175,7 +174,6 @@ def test_decode_is_the_inverse_of_encode(texts):
         assert reading.confidence == pytest.approx(step ** min(len(text) + 1, 6), rel=1e-5)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=DIGITS, min_size=1, max_size=6))
 def test_a_sure_and_right_model_has_no_loss(text):
     objective = ce_stop(DIGITS, max_length=6)
@@ -276,7 +274,7 @@ def test_log_probability_by_length_is_that_of_the_length_and_the_characters():
     assert found.tolist() == pytest.approx([*by_hand, -math.inf, -math.inf], rel=1e-6)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000))
 def test_read_length_finds_the_most_probable_text_of_all_lengths(seed):
     stream = torch.Generator().manual_seed(seed)

@@ -63,7 +63,7 @@ def scored(draw, max_steps=5, max_characters=3):
     return charset, draw(hnp.arrays(np.float64, (steps, len(charset) + 1), elements=values))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(scored())
 def test_loss_is_minus_log_of_the_sum_over_all_alignments(sample):
     charset, scores = sample
@@ -73,7 +73,7 @@ def test_loss_is_minus_log_of_the_sum_over_all_alignments(sample):
         assert parts["total"].item() == pytest.approx(-math.log(probability), rel=1e-4, abs=1e-4)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(scored())
 def test_confidence_is_the_probability_of_the_text_over_all_alignments(sample):
     charset, scores = sample
@@ -84,7 +84,7 @@ def test_confidence_is_the_probability_of_the_text_over_all_alignments(sample):
     assert 0 <= reading.confidence <= 1
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(scored())
 def test_log_probability_is_that_over_all_alignments_and_of_nothing_else(sample):
     charset, scores = sample
@@ -98,7 +98,7 @@ def test_log_probability_is_that_over_all_alignments_and_of_nothing_else(sample)
     assert found.tolist() == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(scored())
 def test_reading_is_the_text_of_a_most_probable_path(sample):
     charset, scores = sample
@@ -110,7 +110,7 @@ def test_reading_is_the_text_of_a_most_probable_path(sample):
     assert reading.text in texts
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(scored(max_steps=4))
 def test_probabilities_of_all_texts_sum_to_one(sample):
     charset, scores = sample
@@ -122,7 +122,7 @@ def test_probabilities_of_all_texts_sum_to_one(sample):
     assert math.fsum(math.exp(-loss) for loss in losses) == pytest.approx(1, abs=1e-4)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(scored(max_steps=4), st.randoms(use_true_random=False))
 def test_gradient_is_that_of_the_brute_force(sample, random):
     charset, scores = sample
@@ -239,7 +239,6 @@ def accepts(objective, text, steps):
     return True
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="01.", max_size=12), st.integers(1, 24))
 @example("", 1)
 @example("000", 4)

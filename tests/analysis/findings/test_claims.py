@@ -38,7 +38,7 @@ def test_two_other_published_figures_are_shares_of_them(figure, right):
 
 
 @given(st.integers(1, 400), st.integers(0, 10_000))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_granularity_agrees_with_trying_all_counts(images, hundredths):
     figure = f"{hundredths / 100:.2f}"
     table = claims.granularity(figure, {"some": images})

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from analysis.statistics.calibration import (
@@ -30,7 +30,6 @@ def found(readings: list[tuple[float, bool]], accuracy: float) -> Kept:
     return reject_below([sure for sure, _ in readings], [right for _, right in readings], accuracy)
 
 
-@settings(deadline=None)
 @given(READINGS, ACCURACIES)
 def test_it_is_the_smallest_confidence_that_is_right_often_enough(readings, accuracy):
     every = [kept_at(readings, sure) for sure, _ in readings]
@@ -39,7 +38,6 @@ def test_it_is_the_smallest_confidence_that_is_right_often_enough(readings, accu
     assert found(readings, accuracy) == min(enough, key=lambda kept: kept.confidence)
 
 
-@settings(deadline=None)
 @given(READINGS, ACCURACIES)
 def test_what_cannot_be_had_is_refused_with_the_best_that_can(readings, accuracy):
     every = [kept_at(readings, sure) for sure, _ in readings]
@@ -51,7 +49,6 @@ def test_what_cannot_be_had_is_refused_with_the_best_that_can(readings, accuracy
     assert refused.value.best == min(closest, key=lambda kept: kept.confidence)
 
 
-@settings(deadline=None)
 @given(READINGS, st.randoms(use_true_random=False), ACCURACIES)
 def test_the_order_of_the_readings_does_not_matter(readings, random, accuracy):
     def outcome(some):
@@ -63,7 +60,6 @@ def test_the_order_of_the_readings_does_not_matter(readings, random, accuracy):
     assert outcome(random.sample(readings, len(readings))) == outcome(readings)
 
 
-@settings(deadline=None)
 @given(READINGS, ACCURACIES, ACCURACIES)
 def test_more_accuracy_never_keeps_more(readings, first, second):
     less, more = sorted((first, second))
@@ -102,7 +98,6 @@ def test_a_safe_threshold_by_hand():
         reject_safely(list(confidences), list(right), 0.99)
 
 
-@settings(deadline=None)
 @given(READINGS, ACCURACIES)
 def test_a_safe_threshold_never_keeps_more_than_the_other(readings, accuracy):
     confidences, right = [sure for sure, _ in readings], [hit for _, hit in readings]
@@ -150,7 +145,6 @@ def test_a_safe_threshold_holds_on_new_readings_and_the_other_does_not():
 CONFIDENCES = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60)
 
 
-@settings(deadline=None)
 @given(CONFIDENCES, st.integers(1, 12))
 def test_bins_hold_all_readings_and_are_those_of_their_quantiles(readings, bins):
     sure = np.array([sure for sure, _ in readings])

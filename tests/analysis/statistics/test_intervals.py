@@ -35,7 +35,7 @@ def one_seed(images: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(st.integers(1, 2000).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_share_is_wilsons_interval(counts):
     right, of = counts
     p = right / of
@@ -60,7 +60,7 @@ def test_share_on_a_worked_example():
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4), st.integers(1, 30))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_estimate_is_the_mean_difference_and_lies_in_its_interval(seed, seeds, images):
     rng = np.random.default_rng(seed)
     first, second = rng.random((2, seeds, images)) < 0.7
@@ -230,7 +230,7 @@ def test_where_only_seeds_differ_it_is_their_t_interval():
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_exchanging_the_arms_turns_the_interval(seed, seeds):
     rng = np.random.default_rng(seed)
     first, second = rng.random((2, seeds, 40)) < 0.7
@@ -261,7 +261,7 @@ def test_readings_that_are_the_same_are_no_certainty(seeds, share_right):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 5), st.floats(0.5, 0.95))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_p_is_below_5_percent_where_the_interval_is_without_0(seed, seeds, skill):
     rng = np.random.default_rng(seed)
     first, second = rng.random((2, seeds, 80)) < np.array([skill, 0.7])[:, None, None]
@@ -295,7 +295,7 @@ def test_a_p_value_too_small_to_tell_is_told_as_the_smallest():
 
 
 @given(st.integers(20, 600), st.floats(0, 1))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_share_of_one_seed_is_near_wilsons(images, skill):
     right = np.arange(images)[None] < skill * images
     found, wilson = mean_share(right, np.arange(images)), share(int(right.sum()), images)

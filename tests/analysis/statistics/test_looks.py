@@ -24,7 +24,7 @@ def test_boundaries_are_those_that_are_published(looks, published):
     assert found == pytest.approx(published, abs=6e-4)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(
     looks=st.lists(st.integers(1, 40), min_size=2, max_size=3, unique=True).map(sorted),
     alpha=st.floats(0.001, 0.3),

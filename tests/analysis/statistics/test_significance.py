@@ -32,7 +32,7 @@ def readings(only_first, only_second, both=20):
 
 
 @given(st.integers(0, 40), st.integers(0, 40))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_one_seed_without_copies_is_mcnemars_exact_test(only_first, only_second):
     found = exact_mcnemar(*readings(only_first, only_second))
     table = [[20, only_first], [only_second, 0]]
@@ -40,7 +40,7 @@ def test_one_seed_without_copies_is_mcnemars_exact_test(only_first, only_second)
 
 
 @given(st.integers(0, 1000))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_groups_and_seeds_agree_with_every_permutation(seed):
     rng = np.random.default_rng(seed)
     groups = rng.integers(0, 8, 14)

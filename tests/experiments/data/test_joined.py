@@ -70,7 +70,7 @@ def test_an_empty_image_is_taken_whole():
     assert len(found(image)) == 1
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     texts=st.lists(st.text("01.-", min_size=1, max_size=5), min_size=1, max_size=12),
     share=st.floats(0, 1),

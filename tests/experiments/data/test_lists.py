@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from experiments.data.lists import Problem, lines, name_in, read_table, read_values
 from experiments.errors import UserError
 
-modest = settings(deadline=None, max_examples=100)
+modest = settings(max_examples=100)
 
 
 def collected(problems):

@@ -18,7 +18,7 @@ from experiments.data.noise import change_labels
 
 CHARSET = "0123456789.-"
 
-modest = settings(deadline=None, max_examples=100)
+modest = settings(max_examples=100)
 
 
 def images_of(labels: list[str], human: int = 3) -> Images:

@@ -16,7 +16,7 @@ from experiments.data.images import Images, load_images
 from experiments.errors import UserError
 from experiments.settings.config import RunConfig
 
-modest = settings(deadline=None, max_examples=100)
+modest = settings(max_examples=100)
 
 
 def images_of(listed: list[tuple[str, int]], labels: list[str] | None = None) -> Images:

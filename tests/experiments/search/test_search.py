@@ -44,7 +44,7 @@ fresh_seeds = 1
 """
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_the_best_settings_come_back_from_their_file(tmp_path_factory, data):
     best = {}

@@ -35,7 +35,7 @@ def drawn_from(parameters):
 
 @pytest.mark.parametrize("loss", losses.OBJECTIVES)
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_every_draw_is_a_run_whose_lower_bounds_are_below(loss, augmentation, data):
     given_arm = arm(loss, data.draw(st.integers(1, 12)), augmentation=augmentation)

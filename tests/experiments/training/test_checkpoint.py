@@ -52,7 +52,7 @@ def test_another_runs_is_refused_by_name(written):
         checkpoint.load(written, "another")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_no_bit_can_be_flipped_unnoticed(written, tmp_path_factory, data):
     content = bytearray(written.read_bytes())
@@ -68,7 +68,7 @@ def test_no_bit_can_be_flipped_unnoticed(written, tmp_path_factory, data):
     assert same(found)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(part=st.floats(0, 1, exclude_max=True), filled=st.booleans())
 def test_a_part_of_a_file_is_no_checkpoint(written, tmp_path_factory, part, filled):
     content = written.read_bytes()

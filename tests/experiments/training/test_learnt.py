@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -64,7 +64,6 @@ def test_a_copy_of_a_test_image_that_only_the_start_has_is_refused():
 pictures = st.text("abcdefgh", max_size=8)
 
 
-@settings(deadline=None)
 @given(st.tuples(pictures, pictures, pictures, pictures), pictures, pictures)
 def test_no_judge_is_left_that_only_the_start_knows(parts, trained, selected):
     images, split = made(**dict(zip(PARTS, parts, strict=True)))

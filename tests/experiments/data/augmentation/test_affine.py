@@ -100,7 +100,7 @@ def by_scipy(image, degrees, shear, scale, shift_x, shift_y):
     st.floats(0, 60),
     st.sampled_from([(20, 30), (16, 64), (21, 21)]),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_both_ends_of_all_ranges_together_agree_with_scipy(degrees, translate, scale, shear, size):
     # Also at the border, which is repeated outside ("nearest").
     height, width = size

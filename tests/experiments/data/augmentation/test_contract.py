@@ -84,7 +84,7 @@ def test_what_a_search_tries_is_a_strength_whose_two_ends_are_allowed(name):
     seed=st.integers(0, 2**20),
     level=st.sampled_from([(0, 1), (0.45, 0.55), (0, 0), (1, 1), (0.9, 1)]),
 )
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_shape_type_range_and_input_are_kept(name, channels, size, part, seed, level):
     images = noisy(3, channels, *size, seed, *level)
     before = images.clone()

@@ -321,7 +321,7 @@ def test_an_archive_that_is_cut_off_anywhere_is_whole_or_refused(tmp_path):
 CHANGES = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=24)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(CHANGES, st.booleans())
 def test_an_archive_that_is_changed_anywhere_is_unpacked_or_refused(changes, zipped):
     content = bytearray(GZIPPED if zipped else packed(*ENTRIES))

@@ -46,7 +46,7 @@ PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 FILES = st.dictionaries(PATHS, st.tuples(st.binary(max_size=9), st.booleans()), min_size=1)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(FILES)
 @example(dict.fromkeys(("a/1.jpg", "a.b", "a-b", "a0", "ab"), (b"x", False)))
 def test_a_folder_has_the_hash_that_git_gives_it(files):

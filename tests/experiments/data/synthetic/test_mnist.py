@@ -13,7 +13,7 @@ from urllib.error import URLError
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
@@ -295,7 +295,6 @@ def arrays(draw):
     return np.frombuffer(values, np.uint8).reshape(shape)
 
 
-@settings(deadline=None)
 @given(array=arrays(), packed=st.booleans())
 def test_an_idx_file_is_read_as_it_was_written(place, array, packed):
     file = place / ("a.gz" if packed else "a")
@@ -307,7 +306,6 @@ def test_an_idx_file_is_read_as_it_was_written(place, array, packed):
         read_idx(file, array.ndim + 1)
 
 
-@settings(deadline=None)
 @given(array=arrays(), data=st.data())
 def test_a_byte_less_or_more_or_another_header_is_told(place, array, data):
     whole = idx(array)

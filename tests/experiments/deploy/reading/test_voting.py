@@ -77,7 +77,7 @@ def of_ce(steps):
     return totals, best[1]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.integers(0, 10_000), st.sets(st.sampled_from(["7", "37", "73", "733", "7373"]), min_size=1)
 )
@@ -108,7 +108,7 @@ def test_in_a_format_the_candidates_are_the_texts_that_fit(seed, allowed):
         assert together[reading.text] == pytest.approx(together[best], abs=1e-4)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000))
 def test_the_reading_is_the_candidate_of_the_highest_mean_log_probability(seed):
     stream = torch.Generator().manual_seed(seed)
