@@ -29,6 +29,8 @@ from scipy.stats import f as f_distribution
 
 # A pair whose own seeds lie farther apart than this share of such pairs borrows nothing.
 _UNLIKE = 0.01
+# Rounding leaves a ratio of 1 a little above or below, by the order of the two arms alone.
+_ROUNDING = 1e-9
 
 
 class SeedSpread(NamedTuple):
@@ -44,7 +46,8 @@ class SeedSpread(NamedTuple):
 
     def ratio(self, groups: float) -> float:
         """The seeds' mean square over that of seeds and images together, on so many images."""
-        return 1 + groups * self.excess
+        beyond = groups * self.excess
+        return 1.0 if abs(beyond) < _ROUNDING else 1 + beyond
 
 
 UNKNOWN = SeedSpread(0.0, 0)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
@@ -230,6 +230,7 @@ def test_where_only_seeds_differ_it_is_their_t_interval():
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4))
+@example(1158, 2)  # whose seeds do exactly what chance would do
 @settings(max_examples=20)
 def test_exchanging_the_arms_turns_the_interval(seed, seeds):
     rng = np.random.default_rng(seed)
