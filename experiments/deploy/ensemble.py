@@ -71,9 +71,13 @@ def ensemble(run_ids: list[str], views: int, folder: Path, out: Path) -> str:
             **made_by(),
         }
         name = f"ensemble-{len(members)}x{views}"
-        with tracker.recording(name, run_hash, tags) as record:
-            record.log_data(first.images.name, folder, first.images.digest)
-            _evaluate(members, views, record)
+        with tracker.claimed(run_hash):
+            # It may be one that this process waited for.
+            if tracker.place.server and (done := tracker.finished(run_hash)) is not None:
+                return done
+            with tracker.recording(name, run_hash, tags) as record:
+                record.log_data(first.images.name, folder, first.images.digest)
+                _evaluate(members, views, record)
     return record.run_id
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 import re
+import signal
 import socket
 import threading
 import time
@@ -172,11 +173,16 @@ class Claims:
         number = 0
         while not ended.wait(BEAT):
             number += 1
-            if self._heard(run_hash).partition(" ")[0] not in ("", str(turn)):
-                _log.warning("%s: another machine has taken it over; stops here", run_hash)
-                _interrupt()
-                return
-            self._say(run_hash, f"{turn} {number}")
+            try:
+                if self._heard(run_hash).partition(" ")[0] not in ("", str(turn)):
+                    _log.warning("%s: another machine has taken it over; stops here", run_hash)
+                    _interrupt()
+                    return
+                self._say(run_hash, f"{turn} {number}")
+            except Exception as error:
+                # What is wrong the run itself says, at its next word to the server. Without a
+                # heartbeat it would go on beside the machine that takes it over.
+                _log.warning("%s: cannot say that it is alive (%s)", run_hash, error)
 
     def _say(self, run_hash: str, text: str) -> None:
         self._client.set_tag(self.run_id(run_hash), run_hash, text)
@@ -189,7 +195,10 @@ class Claims:
 
 
 def _interrupt() -> None:
-    """As Ctrl-C does."""
+    """As Ctrl-C does, or SIGTERM where that is ignored, as in what a script began with `&`."""
     import _thread
 
-    _thread.interrupt_main()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if callable(signal.getsignal(number)):
+            _thread.interrupt_main(number)
+            return

@@ -61,6 +61,8 @@ def _artifacts(experiment: Experiment) -> Path:
 def _in_folder(client: Client, place: Place) -> str:
     """In a database that something else has made."""
     with lock(place.out / "mlflow.lock"):
+        if (there := client.get_experiment_by_name(place.experiment)) is not None:
+            return str(there.experiment_id)  # of a command that was there first
         location = (place.out / "artifacts").as_uri()
         tags = experiment_tags()
         made = client.create_experiment(place.experiment, artifact_location=location, tags=tags)

@@ -5,6 +5,7 @@ Every line is forced to disk, under a lock that the system frees when its holder
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -32,8 +33,10 @@ class Journal:
         home.mkdir(parents=True, exist_ok=True)
         self._home = home
         file = home / "journal.log"
-        backend = JournalFileBackend(str(file), lock_obj=_JournalLock(file))  # type: ignore[arg-type]
-        _mend(file)
+        held = _JournalLock(file)
+        backend = JournalFileBackend(str(file), lock_obj=held)  # type: ignore[arg-type]
+        held.acquire()
+        held.release()
         self.optuna = JournalStorage(backend)
 
     def together(self, decide: Callable[[], _T]) -> _T:
@@ -69,12 +72,15 @@ class _JournalLock:
     """
 
     def __init__(self, journal: Path) -> None:
-        self._file = journal.with_suffix(".lock")
+        self._journal, self._file = journal, journal.with_suffix(".lock")
         self._held = ExitStack()
 
     def acquire(self) -> bool:
-        """Wait for it, and hold it."""
-        self._held.enter_context(lock(self._file))
+        """Wait for it, and hold it; the journal then ends with a whole line."""
+        with ExitStack() as held:
+            held.enter_context(lock(self._file))
+            _mend(self._journal)
+            self._held = held.pop_all()
         return True
 
     def release(self) -> None:
@@ -83,10 +89,14 @@ class _JournalLock:
 
 
 def _mend(journal: Path) -> None:
-    """Cut off the line that a process was killed in: what it says was never done."""
-    with lock(journal.with_suffix(".lock")):
-        content = journal.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            with journal.open("r+b") as handle:
-                handle.truncate(whole)
+    """Cut off the line that a process died in, or found no room for: what it says was never done.
+
+    Before every line and not at the opening alone: behind half a line another would be part of it.
+    """
+    with journal.open("r+b") as handle:
+        if not (end := handle.seek(0, os.SEEK_END)):
+            return
+        handle.seek(end - 1)
+        if handle.read() != b"\n":
+            handle.seek(0)
+            handle.truncate(handle.read().rfind(b"\n") + 1)

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+from contextlib import contextmanager
 
 import pandas as pd
 import pytest
@@ -122,6 +123,20 @@ def test_the_same_ensemble_is_made_once(data, made, capsys):
 
 
 @pytest.mark.slow
+def test_of_several_machines_one_makes_it(data, made, monkeypatch):
+    out, ids = made
+    claimed = []
+
+    @contextmanager
+    def claim(_, run_hash):
+        claimed.append(run_hash)
+        yield
+
+    monkeypatch.setattr(Tracker, "claimed", claim)
+    run_id = ensemble([ids["ctc"], ids["slots"]], 3, data, out)
+    assert claimed == [Tracker(out).tags(run_id)["run_hash"]]
+
+
 def test_the_report_has_it_beside_its_best_member_and_among_no_arms(data, made):
     out, ids = made
     run_id = ensemble([ids["ctc"], ids["slots"]], 1, data, out)

@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 
 from experiments.errors import UserError
+from experiments.records.client import PatientClient
 from experiments.records.tracker import Tracker
 
 EPOCHS = 40
@@ -255,3 +256,16 @@ def test_the_load_of_the_machine_is_sampled_on_after_an_absence(tmp_path, monkey
     record.end()
     (run,) = Tracker(tmp_path).all_runs()
     assert any(key.startswith("system/") for key in run.data.metrics)
+
+
+def test_of_two_commands_that_find_no_experiment_both_have_the_firsts(tmp_path, monkeypatch):
+    first = Tracker(tmp_path)
+    # The second had looked before the first made it.
+    look, seen = PatientClient.get_experiment_by_name, []
+
+    def late(client, name):
+        seen.append(name)
+        return None if len(seen) == 1 else look(client, name)
+
+    monkeypatch.setattr(PatientClient, "get_experiment_by_name", late)
+    assert Tracker(tmp_path).experiment_id == first.experiment_id

@@ -1,6 +1,7 @@
 """The labelled folder: written at once, taken up again, and nothing of others touched."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,37 @@ def test_every_image_has_a_name_that_a_list_can_hold(images, tmp_path):
         assert copy.read_bytes() == files[int(label)].read_bytes()
     assert Labelled(tmp_path / "new", files).values == labelled.values
     assert {"1.png", "=1.png", "ä ö.png"} <= found.keys()
+
+
+def test_of_two_reviews_in_one_folder_neither_loses_an_answer(images, tmp_path):
+    first, second = Labelled(tmp_path / "new", images), Labelled(tmp_path / "new", images)
+    first.label(0, "1")
+    first.label(1, "2")
+    with pytest.raises(UserError, match="something else has written it"):
+        second.label(2, "3")
+    first.label(3, "4")
+    kept = {images[0].name: "1", images[1].name: "2", images[3].name: "4"}
+    assert as_read(tmp_path / "new") == kept
+
+
+def test_answers_of_several_threads_are_all_kept(images, tmp_path):
+    for turn in range(20):
+        labelled = Labelled(tmp_path / f"{turn}", images)
+        with ThreadPoolExecutor(len(images)) as threads:
+            for asked in [threads.submit(labelled.label, n, str(n)) for n in range(len(images))]:
+                asked.result()
+        assert Labelled(tmp_path / f"{turn}", images).values == {
+            number: str(number) for number in range(len(images))
+        }
+
+
+def test_what_a_killed_review_was_writing_is_in_nobodys_way(images, tmp_path):
+    folder = tmp_path / "new"
+    Labelled(folder, images).label(0, "1")
+    hidden = [folder / ".labels.csv.0123456789abcdef.making", folder / ".DS_Store"]
+    for file in hidden:
+        file.write_text("half")
+    again = Labelled(folder, images)
+    again.label(1, "2")
+    assert as_read(folder) == {images[0].name: "1", images[1].name: "2"}
+    assert hidden[1].read_text() == "half"
