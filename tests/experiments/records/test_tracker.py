@@ -9,7 +9,6 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 
 from experiments.errors import UserError
-from experiments.records.client import PatientClient
 from experiments.records.tracker import Tracker
 
 EPOCHS = 40
@@ -261,11 +260,11 @@ def test_the_load_of_the_machine_is_sampled_on_after_an_absence(tmp_path, monkey
 def test_of_two_commands_that_find_no_experiment_both_have_the_firsts(tmp_path, monkeypatch):
     first = Tracker(tmp_path)
     # The second had looked before the first made it.
-    look, seen = PatientClient.get_experiment_by_name, []
+    look, seen = MlflowClient.get_experiment_by_name, []
 
     def late(client, name):
         seen.append(name)
         return None if len(seen) == 1 else look(client, name)
 
-    monkeypatch.setattr(PatientClient, "get_experiment_by_name", late)
+    monkeypatch.setattr(MlflowClient, "get_experiment_by_name", late)
     assert Tracker(tmp_path).experiment_id == first.experiment_id
